@@ -1,0 +1,95 @@
+"""The base of every config: all keys there are, with defaults, locked.
+
+A config file imports :func:`base` and :func:`stage`, sets what differs and returns the result; a key
+that is not here is refused, in the file and on the command line.  Keys under ``runtime`` and the
+``steps`` of the stages may change when a run goes on; all others are its identity.
+"""
+
+from ml_collections import ConfigDict
+
+from pv_vae_jax.models import sizes
+
+
+def stage(**changes) -> ConfigDict:
+    """One stage (pv_vae_jax/training/stages.py) of the paper's predictive training.
+
+    Args:
+      **changes: values of top-level keys; a dict changes only the keys that it has.
+    """
+    config = ConfigDict(
+        {
+            "steps": 50_000,
+            # T = 17; (height, width, global batch, how often in a cycle) of each bucket.
+            "data": {
+                "frames": 17,
+                "buckets": ((256, 256, 32, 1),),
+                "strides": (1, 2),
+                "flip": 0.5,
+                "reversal": 0.5,
+            },
+            # kind: suffix | none; way: mask | slice (docs/design.md).
+            "withholding": {"kind": "suffix", "ratio": 1.0, "way": "slice"},
+            "weights": {"mse": 1.0, "difference": 1.0, "kl": 5e-4, "lpips": 0.0, "gan": 0.0},
+            # Regular expression on parameter paths; the rest is frozen.
+            "trainable": ".*",
+            "optimizer": {
+                "learning_rate": 5e-5,  # the paper
+                "warmup": 1000,
+                "final": 0.1,  # cosine decay to a tenth, the paper
+                "b1": 0.9,
+                "b2": 0.99,
+                "weight_decay": 0.0,
+                "clip": 1.0,
+                "ema": 0.999,
+                "accumulate": 1,
+            },
+            # "" is the stage before (fresh weights for the first), or the path of an export.
+            "init_from": "",
+        }
+    )
+    config.lock()
+    config.update(changes)
+    return config
+
+
+def decoder_stage(**changes) -> ConfigDict:
+    """Decoder fine-tuning: encoder frozen, nothing withheld, plain reconstruction."""
+    config = stage(
+        withholding={"kind": "none"}, weights={"kl": 0.0}, trainable="^decoder/"
+    )
+    config.update(changes)
+    return config
+
+
+def base(model: str = "pv_vae_tiny") -> ConfigDict:
+    """The config of a run of a named size; set what differs, unlock nothing."""
+    config = ConfigDict(
+        {
+            "seed": 0,
+            # A named size with all its fields (pv_vae_jax/models/sizes.py).
+            "model": {"name": model, "fields": sizes.fields(model)},
+            "data": {
+                "videos": "",  # a folder (recursive), a list, or a file of videos
+                "videos_weight": 1,
+                "rendered_weight": 0,  # photographs in motion, made on the fly
+                "held_out": 0.2,  # the last fifth of each video is not trained on
+            },
+            # Stages in the order in which they run.
+            "run": ("predictive", "decoder"),
+            "stages": {"predictive": stage(), "decoder": decoder_stage()},
+            "runtime": {
+                "workers": 0,  # processes that read clips; 0 reads in threads
+                "threads": 2,
+                "log_every": 50,
+                "evaluate_every": 1000,
+                "evaluate_clips": 16,
+                "observe": 9,  # frames seen before prediction, in evaluation
+                "checkpoint_every": 500,
+                "keep": 2,
+                "calibration_batches": 16,
+                "skip_limit": 10,  # updates in a row without a finite gradient
+            },
+        }
+    )
+    config.lock()
+    return config

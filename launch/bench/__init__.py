@@ -1,0 +1,1 @@
+"""Benchmarks, each run from a clone as `python -m launch.bench.NAME`."""

@@ -1,0 +1,76 @@
+"""Writes the model of a run as one file that NumPy alone can read."""
+
+import argparse
+import pathlib
+
+from launch import door
+
+EPILOG = """\
+The file holds the averaged (EMA) parameters, the latent mean and standard deviation, and a JSON
+entry with the model's fields, latent specification, training config and version (the layout is
+told in pv_vae_jax/checkpoint/export.py).
+
+examples:
+  python -m launch.export --workdir runs/quickstart --out exports/demo.npz
+  python -m launch.export --workdir runs/paper --out exports/5k.npz --stage predictive --step 5000
+
+and then in Python:
+  vae = pv_vae_jax.load("exports/demo.npz")
+
+exit code: 0 if the file was written, 2 after an error (one sentence on stderr).
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    it = argparse.ArgumentParser(
+        prog="python -m launch.export",
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    it.add_argument("--workdir", required=True, metavar="DIR", help="folder of a run")
+    it.add_argument("--out", required=True, metavar="FILE.npz", help="replaced if it is there")
+    it.add_argument("--stage", metavar="NAME", help="default: the last one with a checkpoint")
+    it.add_argument("--step", type=int, metavar="N", help="of the stage; default: its last one")
+    it.add_argument(
+        "--calibrate",
+        type=int,
+        default=0,
+        metavar="N",
+        help="measure the latent mean and standard deviation anew, on N training batches of the "
+        "stage (default: those of the checkpoint)",
+    )
+    return it
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs the door."""
+    args = parser().parse_args(argv)
+    if args.calibrate < 0:
+        raise ValueError(f"--calibrate is a number of batches, 0 or more, got {args.calibrate}.")
+    if args.step is not None and args.stage is None:
+        raise ValueError(f"--step {args.step} is of a stage: name it with --stage.")
+    from pv_vae_jax.checkpoint import export
+    from pv_vae_jax.models.video_vae import VideoVAE
+    from pv_vae_jax.training import calibration, restore, workdir
+    from pv_vae_jax.training.run import Run
+
+    folder = pathlib.Path(args.workdir)
+    run = Run.of(workdir.read_config(folder))
+    vae, position = restore.exported_model(folder, run, args.stage, args.step)
+    stage = {each.name: each for each in run.stages}[position["stage"]]
+    if args.calibrate:
+        videos = run.calibration_videos(stage, args.calibrate)
+        mean, std = calibration.latent_statistics(vae.module, vae.params, videos)
+        vae = VideoVAE(vae.module, vae.params, mean, std, vae.config)
+    training = position | {"frames": stage.data.frames, "config": run.config}
+    export.save(args.out, vae, training | {"calibrated_on_batches": args.calibrate or None})
+    print(
+        f"{args.out}: {vae.config['name']} {vae.spec}, {vae.parameters:,} parameters, "
+        f"stage {position['stage']}, step {position['step']}"
+    )
+
+
+if __name__ == "__main__":
+    door.run(main)

@@ -1,0 +1,147 @@
+"""Shows what a model makes of videos: reconstruction, and prediction of frames it did not see."""
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import sys
+import tempfile
+from typing import Any
+
+from launch import door
+
+EPILOG = """\
+For every video FILE two pictures are written, OUT/FILE/side_by_side.mp4 and OUT/FILE/strip.png
+(predicted frames have an orange border), and for all of them OUT/metrics.json: PSNR and SSIM of
+each video, prediction error with --observe beside that of repeating the last observed frame, the
+protocol of these numbers, and the files that could not be used with their reasons.
+
+Videos may have any length and size: the last frame, row and column are repeated up to the next
+valid form (1 + 4n frames, a multiple of the model's factor) and cropped off again; --strict
+refuses such videos and names the nearest form.  Without --observe a video of any length is done
+piece by piece, in memory that does not grow.
+
+examples:
+  python -m launch.reconstruct --model exports/demo.npz --input clips/ --out pictures/
+  python -m launch.reconstruct --model exports/demo.npz --input a.mp4 --out pictures/ \\
+      --observe 9 --frames 17 --size 128
+
+exit code: 0 if at least one video was done, 2 after an error (one sentence on stderr).
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    it = argparse.ArgumentParser(
+        prog="python -m launch.reconstruct",
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    it.add_argument(
+        "--model",
+        required=True,
+        metavar="EXPORT.npz|NAME",
+        help="a file that launch.export wrote, or the name of a size (untrained weights)",
+    )
+    it.add_argument(
+        "--input", required=True, metavar="PATH", help="a video, or a folder of them (recursive)"
+    )
+    it.add_argument("--out", required=True, metavar="DIR", help="folder of the results, made")
+    it.add_argument(
+        "--observe",
+        type=int,
+        metavar="N",
+        help="also predict: show the model the first N frames (1 + 4n) and let it make the rest",
+    )
+    it.add_argument(
+        "--frames",
+        type=int,
+        metavar="T",
+        help="only the first T frames (default: all; with --observe the length of the clips that "
+        "the model was trained on, or 17)",
+    )
+    it.add_argument(
+        "--size",
+        type=int,
+        metavar="S",
+        help="resize so that the shorter side has S pixels (default: as it is)",
+    )
+    it.add_argument(
+        "--strict", action="store_true", help="refuse a video that would have to be padded"
+    )
+    return it
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs the door."""
+    args = parser().parse_args(argv)
+    from pv_vae_jax.data import manifest
+    from pv_vae_jax.evaluation import held_out
+    from pv_vae_jax.evaluation.folder import reconstruct_folder
+    from pv_vae_jax.evaluation.reconstruction import Form
+    from pv_vae_jax.metrics import fidelity
+
+    out = _writable(pathlib.Path(args.out), pathlib.Path(args.input))
+    entries = manifest.of(args.input)
+    vae, model = _model(args.model)
+    frames = args.frames
+    if frames is None and args.observe is not None:
+        frames = model["training"].get("frames", 17)
+    form = Form(frames, args.observe, args.size)
+    protocol = {
+        "pixels": fidelity.PROTOCOL,
+        "prediction": held_out.PROTOCOL,
+        "padding": "last frame, row and column repeated; cropped before anything is measured",
+    }
+    found = reconstruct_folder(vae, entries, out, form, args.strict)
+    report = {"model": model, "protocol": protocol | dataclasses.asdict(form)} | found
+    path = out / "metrics.json"
+    path.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
+    figures = ", ".join(f"{name} {value:.4g}" for name, value in report["mean"].items())
+    print(
+        f"{len(report['videos'])} videos, {len(report['skipped'])} skipped; mean {figures}\n"
+        f"pictures and metrics: {path}, {out}/{report['videos'][0]['file']}/ ..."
+    )
+
+
+def _writable(out: pathlib.Path, videos: pathlib.Path) -> pathlib.Path:
+    if videos.is_dir() and out.resolve().is_relative_to(videos.resolve()):
+        raise ValueError(
+            f"--out {out} lies inside --input {videos}, where its films would be read as videos: "
+            "choose another folder."
+        )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            return out
+    except OSError as error:
+        raise ValueError(
+            f"--out {out} cannot be written ({error.strerror}): choose another folder."
+        ) from error
+
+
+def _model(name: str) -> tuple[Any, dict[str, Any]]:
+    """The VideoVAE, and what the report says of it."""
+    from pv_vae_jax.checkpoint import export
+    from pv_vae_jax.zoo import registry
+
+    if name.endswith(".npz"):
+        vae, training = export.load(name), export.read_metadata(name)["training"]
+        with open(name, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        about = {"file": name, "sha256": digest, "trained": True, "training": training}
+    elif os.sep in name or os.path.exists(name):
+        raise ValueError(f"--model {name} is no .npz file: make one by python -m launch.export.")
+    else:
+        vae = registry.create(name, seed=0)
+        print(f"note: {name} has fresh weights (seed 0): it is not trained.", file=sys.stderr)
+        about = {"file": None, "sha256": None, "trained": False, "training": {}}
+    described = {"name": vae.config["name"], "spec": str(vae.spec), "parameters": vae.parameters}
+    return vae, described | about
+
+
+if __name__ == "__main__":
+    door.run(main)

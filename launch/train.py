@@ -1,0 +1,75 @@
+"""Trains a video VAE: all stages of a config, resumed where the run was.
+
+    python -m launch.train --config=configs/quickstart.py --workdir=runs/quickstart
+
+A config takes an argument after a colon, and any value on the command line:
+
+    --config=configs/quickstart.py:rendered
+    --config.data.videos=/path/to/videos  --config.stages.predictive.steps=2000
+
+The same command goes on where a killed or stopped run was, bit for bit.  SIGTERM (or Ctrl-C) saves
+and stops.  Several processes (hosts) share one --workdir and each get --coordinator, --processes
+and --process.  The workdir holds config.json, metrics.jsonl, tensorboard/, pictures/, checkpoints/.
+"""
+
+import pathlib
+import sys
+
+from launch import door
+
+door.prepare()
+
+import jax  # noqa: E402  (door.prepare sets what JAX reads when it is imported)
+from absl import app, flags  # noqa: E402
+from ml_collections import config_flags  # noqa: E402
+
+CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Config file, with an optional argument after a colon.", lock_config=True
+)
+WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; made if missing.")
+COORDINATOR = flags.DEFINE_string(
+    "coordinator", None, "host:port of process 0, if several processes train together."
+)
+PROCESSES = flags.DEFINE_integer("processes", 1, "How many processes there are.", lower_bound=1)
+PROCESS = flags.DEFINE_integer("process", 0, "Which of them this is, from 0.", lower_bound=0)
+
+
+def _connect() -> None:
+    if COORDINATOR.value is None:
+        if PROCESSES.value > 1:
+            raise ValueError(f"--processes={PROCESSES.value} needs --coordinator=host:port.")
+        return
+    if not PROCESS.value < PROCESSES.value:
+        raise ValueError(f"--process={PROCESS.value} is below --processes={PROCESSES.value}.")
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    jax.distributed.initialize(COORDINATOR.value, PROCESSES.value, PROCESS.value)
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the door."""
+    if len(arguments) > 1:
+        raise ValueError(f"unknown argument {arguments[1]!r}; options begin with --.")
+    _connect()
+    from pv_vae_jax.core import trees
+    from pv_vae_jax.evaluation import during_training
+    from pv_vae_jax.training import loop, workdir
+    from pv_vae_jax.training.run import Run
+
+    config = CONFIG.value.to_dict()
+    run = Run.of(config)
+    folder = pathlib.Path(WORKDIR.value)
+    changes = workdir.open_workdir(folder, config)
+    if jax.process_index() == 0:
+        for path, (old, new) in changes.items():
+            print(f"config.{path.replace('/', '.')} was {old!r} and is now {new!r}.")
+        params = jax.eval_shape(run.initial_params)
+        print(f"{config['model']['name']} {run.module.spec}: {trees.count(params):,} parameters")
+    evaluate = during_training.Evaluate(run)
+    if loop.train(run, folder, evaluate) is None:
+        print("stopped; the same command goes on.", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    flags.mark_flags_as_required(["config", "workdir"])
+    door.run(lambda: app.run(main))

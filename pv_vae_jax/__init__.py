@@ -1,0 +1,30 @@
+"""Predictive video VAEs in JAX: table of contents of the public API.
+
+    import pv_vae_jax as pv
+    vae = pv.load("exports/quickstart.npz")       # or pv.create("pv_vae_tiny", seed=0)
+    z = vae.encode(video)                         # [B, T, H, W, 3] uint8 or float in [-1, 1]
+    again = vae.decode(z)
+    future = vae.predict(video[:, :5], frames=9)
+"""
+
+from pv_vae_jax.checkpoint.export import load, save
+from pv_vae_jax.interface import LatentSpec, Posterior
+from pv_vae_jax.models.video_vae import VideoVAE
+from pv_vae_jax.withholding import Withholding
+from pv_vae_jax.zoo.registry import create, describe
+
+__version__ = "0.1.0"
+
+__all__ = [
+    # Models: by name with fresh weights, from a file, and what they are.
+    "create",
+    "describe",
+    "load",
+    "save",
+    "VideoVAE",
+    # What every video VAE answers with.
+    "LatentSpec",
+    "Posterior",
+    # The method.
+    "Withholding",
+]

@@ -1,0 +1,81 @@
+"""Checkpoints of a stage: Orbax, asynchronous, complete or invisible.
+
+    workdir/checkpoints/00-predictive/500/{state,position}
+
+``state`` is the whole train state (training/state.py), ``position`` a JSON entry that says where
+the run is.  A checkpoint is written under a temporary name and renamed when it is complete, so a
+killed run never leaves one that would be picked up.
+"""
+
+import pathlib
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+
+
+class Checkpoints:
+    """The checkpoints of one stage in one folder.
+
+    Args:
+      folder: created if missing, by the first process.
+      keep: how many of the last checkpoints stay.
+    """
+
+    def __init__(self, folder: pathlib.Path, keep: int = 2):
+        self._manager = ocp.CheckpointManager(
+            folder.resolve(), options=ocp.CheckpointManagerOptions(max_to_keep=keep)
+        )
+
+    def latest(self) -> int | None:
+        """The step of the last complete checkpoint."""
+        return self._manager.latest_step()
+
+    def steps(self) -> tuple[int, ...]:
+        """The steps that can be restored, in order."""
+        return tuple(sorted(self._manager.all_steps()))
+
+    def save(self, step: int, state: Any, position: dict[str, Any]) -> None:
+        """Starts to write; returns when the arrays have left the device.  Once per step."""
+        if step in self._manager.all_steps():
+            return
+        self._manager.save(
+            step,
+            args=ocp.args.Composite(
+                state=ocp.args.StandardSave(state), position=ocp.args.JsonSave(position)
+            ),
+        )
+
+    def restore(self, abstract: Any, step: int | None = None) -> tuple[Any, dict[str, Any]]:
+        """The state and position of a step (the latest by default).
+
+        Args:
+          abstract: tree of ``jax.ShapeDtypeStruct`` with shardings, of the state's structure.
+          step: which; one of :meth:`steps`.
+
+        Raises:
+          ValueError: there is no such checkpoint.
+        """
+        step = self.latest() if step is None else step
+        if step not in self.steps():
+            there = ", ".join(map(str, self.steps())) or "none"
+            raise ValueError(f"{self._manager.directory} has no step {step}; it has: {there}.")
+        restored = self._manager.restore(
+            step,
+            args=ocp.args.Composite(
+                state=ocp.args.StandardRestore(abstract), position=ocp.args.JsonRestore()
+            ),
+        )
+        return restored["state"], restored["position"]
+
+    def close(self) -> None:
+        """Waits until everything is written."""
+        self._manager.wait_until_finished()
+        self._manager.close()
+
+
+def abstract_like(tree: Any, sharding: jax.sharding.Sharding) -> Any:
+    """Shapes and types of a tree, with a sharding, for :meth:`Checkpoints.restore`."""
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree
+    )

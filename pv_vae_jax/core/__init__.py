@@ -1,0 +1,1 @@
+"""Floor 0: dimension letters, random streams, parameter trees, precision."""

@@ -1,0 +1,215 @@
+"""What is known of each video file, probed once.
+
+A file is demultiplexed once (not decoded but for its first frame) for its time stamps; what was
+found is kept in ``$PV_VAE_JAX_CACHE/manifests`` (``~/.cache/pv_vae_jax``) and holds as long as size
+and modification time do.  Bad files are named there with their reason.
+"""
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import json
+import logging
+import os
+import pathlib
+import tempfile
+from collections.abc import Sequence
+
+import av
+import numpy as np
+import tqdm
+
+from pv_vae_jax.data import video_files
+
+EXTENSIONS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".ogv"}
+VERSION = 1
+THREADS = 8
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One file.
+
+    Attributes:
+      path: absolute.
+      size: bytes.
+      modified: modification time in nanoseconds.
+      reason: why it cannot be used, or "".
+      frames: how many can be read.
+      height: upright rows.
+      width: upright columns.
+      rate: frames per second.
+      duration: seconds.
+      first: pts of the first frame.
+      step: pts from each frame to the next, or 0 where that varies.
+      times: all pts where they vary, otherwise empty.
+    """
+
+    path: str
+    size: int = 0
+    modified: int = 0
+    reason: str = ""
+    frames: int = 0
+    height: int = 0
+    width: int = 0
+    rate: float = 0.0
+    duration: float = 0.0
+    first: int = 0
+    step: int = 0
+    times: tuple[int, ...] = ()
+
+    def pts(self, numbers: np.ndarray) -> list[int]:
+        """The time stamps of frames ``numbers``."""
+        if self.step:
+            return [self.first + int(number) * self.step for number in numbers]
+        return [self.times[number] for number in numbers]
+
+
+def cache_folder() -> pathlib.Path:
+    """``$PV_VAE_JAX_CACHE``, or ``~/.cache/pv_vae_jax``."""
+    return pathlib.Path(os.environ.get("PV_VAE_JAX_CACHE", "~/.cache/pv_vae_jax")).expanduser()
+
+
+def _time_stamps(path: str) -> tuple[list[int], str]:
+    """Sorted pts of all frames, and what is wrong with them or ""."""
+    with av.open(path) as container:
+        stream = container.streams.video[0]
+        packets = [p for p in container.demux(stream) if p.size and not p.is_corrupt]
+        promised = stream.frames if "mp4" in container.format.name else 0  # others only estimate
+        if len(packets) < promised:
+            return [], f"truncated: {len(packets)} of {promised} frames readable"
+        stamps = [packet.pts for packet in packets if not packet.is_discard]
+    if None in stamps:  # streams without an index, such as MPEG-PS: decode to know
+        with av.open(path) as container:
+            stamps = [f.pts for f in container.decode(video=0) if f.pts is not None]
+    return sorted(set(stamps)), ""
+
+
+def probe(path: str | os.PathLike) -> Entry:
+    """What is known of one file; a bad one has a ``reason`` and raises nothing."""
+    path = os.path.abspath(path)
+    try:
+        stat = os.stat(path)
+        entry = Entry(path, stat.st_size, stat.st_mtime_ns)
+        if not stat.st_size:
+            return dataclasses.replace(entry, reason="empty file")
+        with av.open(path) as container:
+            stream = container.streams.video[0]
+            base, rate = stream.time_base, stream.average_rate
+            frame = next(iter(container.decode(stream)), None)
+            if frame is None:
+                return dataclasses.replace(entry, reason="no frame can be decoded")
+            height, width = video_files.upright(frame).shape[:2]
+        stamps, reason = _time_stamps(path)
+    except (av.FFmpegError, OSError, IndexError, ValueError) as error:
+        known = dataclasses.replace(entry) if "entry" in locals() else Entry(path)
+        return dataclasses.replace(known, reason=video_files.reason_of(error))
+    if reason or not stamps:
+        return dataclasses.replace(entry, reason=reason or "no frame has a time stamp")
+    gaps = np.diff(stamps)
+    step = int(gaps[0]) if len(gaps) and np.all(gaps == gaps[0]) else 0
+    last = float(np.median(gaps)) if len(gaps) else 0.0
+    seconds = float((stamps[-1] - stamps[0] + last) * base)
+    return dataclasses.replace(
+        entry,
+        frames=len(stamps),
+        height=height,
+        width=width,
+        rate=float(rate) if rate else len(stamps) / max(seconds, 1e-9),
+        duration=seconds,
+        first=stamps[0],
+        step=step,
+        times=() if step else tuple(stamps),
+    )
+
+
+def listed(where: str | os.PathLike | Sequence[str | os.PathLike]) -> list[str]:
+    """Absolute paths of a folder (recursive), a text file of paths, one video, or a sequence.
+
+    Raises:
+      FileNotFoundError: nothing is there, or a folder holds no file with a video's extension.
+      ValueError: a list that is not text, or names no file.
+    """
+    if not isinstance(where, str | os.PathLike):
+        return [os.path.abspath(path) for path in where]
+    path = pathlib.Path(where).expanduser().absolute()
+    if path.is_dir():
+        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS)
+        if not found:
+            raise FileNotFoundError(
+                f"the folder {path} holds no video; extensions looked for: "
+                f"{' '.join(sorted(EXTENSIONS))}."
+            )
+        return [str(p) for p in found if p.is_file()]
+    if not path.exists():
+        raise FileNotFoundError(f"no video folder, list or file at {path}; check the path.")
+    if path.suffix.lower() in EXTENSIONS:
+        return [str(path)]
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (UnicodeDecodeError, OSError) as error:
+        raise ValueError(
+            f"{path} is neither a video ({' '.join(sorted(EXTENSIONS))}) nor a readable text file "
+            f"with one path a line: {error}."
+        ) from error
+    names = [line for line in lines if line and not line.startswith("#")]
+    if not names:
+        raise ValueError(f"the list {path} names no file; write one path a line.")
+    return [os.path.normpath(path.parent / name) for name in names]
+
+
+def _kept(file: pathlib.Path) -> dict[str, Entry]:
+    try:
+        stored = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    if stored.get("version") != VERSION:
+        return {}
+    entries = [Entry(**{**e, "times": tuple(e["times"])}) for e in stored["entries"]]
+    return {entry.path: entry for entry in entries}
+
+
+def _keep(file: pathlib.Path, entries: list[Entry]) -> None:
+    text = json.dumps({"version": VERSION, "entries": [dataclasses.asdict(e) for e in entries]})
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False) as part:
+            part.write(text)
+        os.replace(part.name, file)
+    except OSError as error:
+        log.warning("the manifest %s cannot be kept (%s); files are probed again.", file, error)
+
+
+def _unchanged(entry: Entry | None) -> bool:
+    try:
+        stat = os.stat(entry.path) if entry else None
+    except OSError:
+        return False
+    return bool(stat) and (stat.st_size, stat.st_mtime_ns) == (entry.size, entry.modified)
+
+
+def of(
+    where: str | os.PathLike | Sequence[str | os.PathLike], progress: bool = True
+) -> list[Entry]:
+    """The entries of all files of ``where`` (see :func:`listed`), probed or remembered.
+
+    Args:
+      where: a folder, a list, one file, or a sequence of paths.
+      progress: shows a bar when it takes longer than a second.
+    """
+    paths = listed(where)
+    name = hashlib.sha256("\n".join(paths).encode()).hexdigest()[:16]
+    file = cache_folder() / "manifests" / f"{name}.json"
+    known = {path: entry for path, entry in _kept(file).items() if _unchanged(entry)}
+    wanted = [path for path in paths if path not in known]
+    if wanted:
+        with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
+            found = pool.map(probe, wanted)
+            bar = tqdm.tqdm(
+                found, "video files", len(wanted), delay=1.0, disable=not progress, unit="file"
+            )
+            known.update((entry.path, entry) for entry in bar)
+        _keep(file, [known[path] for path in paths])
+    return [known[path] for path in paths]

@@ -1,0 +1,168 @@
+"""Real photographs in motion, with exact optical flow, point tracks and visibility.
+
+A scene is a background and objects before it, each a texture in motion (data/motion.py), so that
+the place ``x(u, n)`` of every point ``u`` is known, and with it
+
+    flow(x, n) = x(u, n + 1) - x,   u the point of the topmost layer at x               (1)
+    track(u)   = x(u, n) for all n, visible where its layer is the topmost              (2)
+
+The background goes on by reflection; an object has a wavy outline.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from pv_vae_jax.core import rng
+from pv_vae_jax.data import photographs
+from pv_vae_jax.data.motion import Layer, Motion, Outline
+
+BACKGROUND_SPEED = (0.012, 0.028)  # of the shorter side, per frame
+OBJECT_SPEED = (0.02, 0.045)
+OBJECTS = (1, 3)
+RADIUS = (0.14, 0.26)  # of the shorter side
+DETAIL = (1.2, 1.6, 2.0)  # shorter side of a photograph over that of the frame
+
+
+def _object(random: np.random.Generator, names, side: int, size: tuple[int, int]) -> Layer:
+    outline = Outline(
+        radius=side * random.uniform(*RADIUS),
+        waves=np.stack([random.uniform(0, 0.15, 2), random.uniform(0, 2 * math.pi, 2)], axis=1),
+    )
+    reach = math.ceil(1.3 * outline.radius) + 1
+    source = photographs.texture(
+        names[random.integers(len(names))], max(2 * reach + 1, int(side * random.choice(DETAIL)))
+    )
+    top, left = (int(random.integers(space - 2 * reach)) for space in source.shape[:2])
+    grid = np.stack(np.meshgrid(*[np.arange(-reach, reach + 1.0)] * 2), axis=-1)
+    alpha = np.clip(outline.depth(grid) + 0.5, 0, 1)[..., None]
+    patch = source[top : top + 2 * reach + 1, left : left + 2 * reach + 1] * alpha
+    pixels = np.concatenate([patch, 255 * alpha], axis=-1)
+    position = random.uniform(0.2, 0.8, 2) * size[::-1]
+    motion = Motion.drawn(random, position, side * random.uniform(*OBJECT_SPEED))
+    return Layer(np.rint(pixels).astype(np.uint8), np.array([reach, reach], float), motion, outline)
+
+
+def _background(random: np.random.Generator, names, side: int, size: tuple[int, int]) -> Layer:
+    pixels = photographs.texture(
+        names[random.integers(len(names))], int(side * random.choice(DETAIL))
+    )
+    centre = random.uniform(0.3, 0.7, 2) * pixels.shape[1::-1]
+    position = (np.array(size[::-1]) - 1) / 2
+    motion = Motion.drawn(random, position, side * random.uniform(*BACKGROUND_SPEED))
+    return Layer(pixels, centre, motion)
+
+
+@dataclasses.dataclass(frozen=True)
+class Truth:
+    """What is exactly true of a video; positions and flow are (x, y) in pixels, float32.
+
+    Attributes:
+      flow: ``[T-1, H, W, 2]``, from each pixel of frame n to its place in frame n + 1.
+      unoccluded: bool ``[T-1, H, W]``, that place is within frame n + 1 and not covered there.
+      tracks: ``[N, T, 2]``, the places of N points.
+      visibility: bool ``[N, T]``, the point is within the frame and not covered.
+    """
+
+    flow: np.ndarray
+    unoccluded: np.ndarray
+    tracks: np.ndarray
+    visibility: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Scene:
+    """Layers from back to front, seen in ``frames`` frames that are ``stride`` moments apart."""
+
+    layers: tuple[Layer, ...]
+    frames: int
+    height: int
+    width: int
+    stride: int = 1
+
+    @classmethod
+    def drawn(
+        cls, seed: int, frames: int, height: int, width: int, split: str = "train", stride: int = 1
+    ) -> "Scene":
+        """The scene of a seed: the same layers and motions at any length, size and stride."""
+        random = rng.host_generator(seed, "scene")
+        names, side = photographs.names_of(split), min(height, width)
+        count = int(random.integers(OBJECTS[0], OBJECTS[1] + 1))
+        layers = [_background(random, names, side, (height, width))]
+        layers += [_object(random, names, side, (height, width)) for _ in range(count)]
+        return cls(tuple(layers), frames, height, width, stride)
+
+    def moments(self) -> np.ndarray:
+        """Frame times relative to the middle of the clip, float64 ``[T]``."""
+        return (np.arange(self.frames) - (self.frames - 1) / 2) * self.stride
+
+    def video(self) -> np.ndarray:
+        """The frames, uint8 ``[T, H, W, 3]``."""
+        size = (self.height, self.width)
+        images = [
+            np.stack([layer.image(moment, *size) for moment in self.moments()])
+            for layer in self.layers
+        ]
+        video = images[0].astype(np.float32)
+        for image in images[1:]:
+            video *= 1 - image[..., 3:] * np.float32(1 / 255)
+            video += image[..., :3]
+        return np.clip(np.rint(video), 0, 255).astype(np.uint8)
+
+    def owner(self, places: np.ndarray, moment: float) -> np.ndarray:
+        """The topmost layer at places ``[..., 2]``, int ``[...]``; -1 outside the frame."""
+        owner = np.zeros(places.shape[:-1], int)
+        for number, layer in enumerate(self.layers[1:], start=1):
+            owner[layer.outline.depth(layer.motion.point(places, moment)) >= 0] = number
+        edge = np.array([self.width, self.height]) - 0.5
+        inside = np.all((places >= -0.5) & (places < edge), axis=-1)
+        return np.where(inside, owner, -1)
+
+    def _moved(self, places, owner, moment: float, later: float) -> np.ndarray:
+        """Places ``[..., 2]`` of points of layers ``owner`` at ``moment``, seen ``later``."""
+        moved = np.zeros(places.shape)
+        for number, layer in enumerate(self.layers):
+            mine = owner == number
+            moved[mine] = layer.motion.place(layer.motion.point(places[mine], moment), later)
+        return moved
+
+    def truth(self, seed: int, points: int = 64) -> Truth:
+        """Equations (1) and (2), for ``points`` points drawn evenly over pixels and frames."""
+        moments = self.moments()
+        grid = np.stack(
+            np.meshgrid(np.arange(self.width, dtype=float), np.arange(self.height)), axis=-1
+        )
+        flow, unoccluded = [], []
+        for moment, later in zip(moments[:-1], moments[1:], strict=True):
+            owner = self.owner(grid, moment)
+            moved = self._moved(grid, owner, moment, later)
+            flow.append(moved - grid)
+            unoccluded.append(self.owner(moved, later) == owner)
+        random = rng.host_generator(seed, "points")
+        born = random.integers(self.frames, size=points)
+        places = random.uniform(-0.5, [self.width - 0.5, self.height - 0.5], (points, 2))
+        tracks, visibility = (
+            np.zeros((points, self.frames, 2)),
+            np.zeros((points, self.frames), bool),
+        )
+        for n, birth in enumerate(moments[born]):
+            owner = self.owner(places[n], birth)
+            for m, moment in enumerate(moments):
+                tracks[n, m] = self._moved(places[n], owner, birth, moment)
+                visibility[n, m] = self.owner(tracks[n, m], moment) == owner
+        shape = (self.frames - 1, self.height, self.width)
+        return Truth(
+            np.array(flow, np.float32).reshape(*shape, 2),
+            np.array(unoccluded, bool).reshape(shape),
+            tracks.astype(np.float32),
+            visibility,
+        )
+
+
+def render(
+    seed: int, frames: int, height: int, width: int, split: str = "train", truth: bool = False
+) -> np.ndarray | tuple[np.ndarray, Truth]:
+    """The video of a seed, uint8 ``[T, H, W, 3]``; with ``truth``, the pair (video, Truth)."""
+    scene = Scene.drawn(seed, frames, height, width, split)
+    return (scene.video(), scene.truth(seed)) if truth else scene.video()

@@ -1,0 +1,162 @@
+"""Where clips come from.
+
+A source is a number of clips; clip ``j`` under a draw (data/clips.py) is always the same pixels.
+A video file counts for as many clips as it has whole ``every`` frames (at least one):
+
+    clip j = slot q of a file,   first frame = floor(slot's first + draw.start * its length)  (1)
+
+so an epoch passes each part of each file about once, whatever the lengths of the files.
+"""
+
+import dataclasses
+import logging
+import math
+import os
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from pv_vae_jax.data import manifest, photographs, rendered, video_files
+from pv_vae_jax.data.clips import Clip, Draw
+
+log = logging.getLogger(__name__)
+
+
+class Source(Protocol):
+    """A number of clips, each made on demand."""
+
+    refused: dict[str, str]  # name to reason, of what cannot be used
+
+    def __len__(self) -> int:
+        """How many clips there are in an epoch."""
+
+    def of_length(self, frames: int) -> "Source":
+        """The same source without what is too short for clips of ``frames`` frames."""
+
+    def clip(self, j: int, draw: Draw, frames: int, height: int, width: int) -> Clip:
+        """Clip ``j`` under ``draw``, uint8 ``[frames, height, width, 3]``, or ClipError."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Rendered:
+    """Photographs in motion (data/rendered.py); clip ``j`` is the scene of seed ``j``.
+
+    Attributes:
+      split: "train" or "held_out": disjoint photographs and scenes.
+      clips: how many scenes an epoch has.
+    """
+
+    split: str = "train"
+    clips: int = 1_000_000
+
+    def __post_init__(self):
+        photographs.names_of(self.split)
+        if self.clips < 1:
+            raise ValueError(f"rendered clips are counted from 1, got {self.clips}.")
+
+    def __len__(self) -> int:
+        return self.clips
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Nothing: every scene can be made."""
+        return {}
+
+    def of_length(self, frames: int) -> "Rendered":
+        """Itself: a scene has any length."""
+        return self
+
+    def clip(self, j: int, draw: Draw, frames: int, height: int, width: int) -> Clip:
+        """The scene of seed ``j``; of the draw, only stride, flip and reversal apply."""
+        scene = rendered.Scene.drawn(j, frames, height, width, self.split, draw.stride)
+        video = np.ascontiguousarray(draw.oriented(scene.video()))
+        return Clip(video, f"rendered {self.split} scene {j}")
+
+
+class VideoFiles:
+    """Video files of any size, rate and length."""
+
+    def __init__(
+        self,
+        where: str | os.PathLike | Sequence[str | os.PathLike],
+        span: tuple[float, float] = (0.0, 1.0),
+        every: int = 16,
+        progress: bool = True,
+    ):
+        """Probes the files, or remembers them (data/manifest.py).
+
+        Args:
+          where: a folder (recursive), a text file with one path a line (relative to it), one video
+            file, or a sequence of paths.
+          span: the part of each file that is used, as fractions of its frames: (0, 0.9) and
+            (0.9, 1) share no frame.
+          every: frames per clip of an epoch, see (1).
+          progress: shows a bar while probing; say False on all processes but the first.
+
+        Raises:
+          FileNotFoundError: nothing there, or no usable video; the message lists the reasons.
+          ValueError: an unreadable list, or a span or ``every`` out of range.
+        """
+        if not 0.0 <= span[0] < span[1] <= 1.0:
+            raise ValueError(f"span is two fractions, 0 <= from < to <= 1, got {tuple(span)}.")
+        if every < 1:
+            raise ValueError(f"every is a number of frames from 1, got {every}.")
+        self.where, self.span, self.every = where, tuple(span), every
+        entries = manifest.of(where, progress)
+        self.refused = {entry.path: entry.reason for entry in entries if entry.reason}
+        self._hold([entry for entry in entries if not entry.reason], len(entries), self.refused)
+
+    def _hold(self, entries: list[manifest.Entry], tried: int, refused: dict[str, str]) -> None:
+        for name, reason in refused.items():
+            log.warning("%s is not used: %s", name, reason)
+        if not entries:
+            reasons = "\n".join(f"  {name}: {reason}" for name, reason in self.refused.items())
+            raise FileNotFoundError(f"none of {tried} files at {self.where} is usable:\n{reasons}")
+        self.entries = entries
+        spans = [end - first for first, end in map(self._frames_of, entries)]
+        self._ends = np.cumsum([max(1, frames // self.every) for frames in spans])
+
+    def _frames_of(self, entry: manifest.Entry) -> tuple[int, int]:
+        """First frame of the span and the one after its last."""
+        first, end = (math.ceil(entry.frames * part - 1e-9) for part in self.span)
+        return first, end
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def of_length(self, frames: int) -> "VideoFiles":
+        """The files whose span holds at least ``frames`` frames; the others are refused."""
+        short = {}
+        for entry in self.entries:
+            first, end = self._frames_of(entry)
+            if end - first < frames:
+                part = "" if self.span == (0.0, 1.0) else f" in its span {self.span}"
+                short[entry.path] = (
+                    f"too short: {end - first} frames{part} where {frames} are needed"
+                )
+        other = object.__new__(VideoFiles)
+        other.where, other.span, other.every = self.where, self.span, self.every
+        other.refused = {**self.refused, **short}
+        kept = [entry for entry in self.entries if entry.path not in short]
+        other._hold(kept, len(self.entries) + len(self.refused), short)
+        return other
+
+    def frame_numbers(self, j: int, draw: Draw, frames: int) -> tuple[manifest.Entry, np.ndarray]:
+        """The file of clip ``j`` and its frames, equation (1); the stride is reduced to fit."""
+        number = int(np.searchsorted(self._ends, j, side="right"))
+        slots = int(self._ends[number] - (self._ends[number - 1] if number else 0))
+        slot = slots - int(self._ends[number] - j)
+        entry = self.entries[number]
+        first, end = self._frames_of(entry)
+        stride = min(draw.stride, (end - first - 1) // max(1, frames - 1)) if frames > 1 else 1
+        start = first + math.floor((slot + draw.start) * (end - first) / slots)
+        start = min(start, end - 1 - (frames - 1) * stride)
+        return entry, start + stride * np.arange(frames)
+
+    def clip(self, j: int, draw: Draw, frames: int, height: int, width: int) -> Clip:
+        """Clip ``j`` under ``draw``, cropped and resized; ClipError if the file fails."""
+        entry, numbers = self.frame_numbers(j, draw, frames)
+        pictures = video_files.read(entry.path, entry.pts(numbers))
+        video = np.stack([draw.resized(picture, height, width) for picture in pictures])
+        return Clip(np.ascontiguousarray(draw.oriented(video)), entry.path)

@@ -1,0 +1,155 @@
+"""Video files by PyAV: frames chosen by time stamp, a whole file in chunks, and writing.
+
+A frame is named by its presentation time stamp (pts), so a variable frame rate is as good as a
+fixed one:
+
+    seek to the keyframe at or before the first pts, decode forward, keep the frames that are named
+
+Every pixel format comes out as uint8 RGB, turned upright as the file's display matrix says.
+"""
+
+import fractions
+import os
+import pathlib
+from collections.abc import Iterable, Iterator, Sequence
+
+import av
+import numpy as np
+
+from pv_vae_jax.data.clips import ClipError
+
+ENCODER = {"crf": "12", "preset": "medium"}
+
+
+def upright(frame: av.VideoFrame) -> np.ndarray:
+    """A decoded frame as uint8 RGB ``[H, W, 3]``, rotated by the file's quarter turns."""
+    turns = round(getattr(frame, "rotation", 0) / 90) % 4
+    pixels = frame.to_ndarray(format="rgb24")
+    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+
+
+def _decoded_from(container, stream, pts: int | None) -> Iterator[av.VideoFrame]:
+    if pts is not None:
+        container.seek(max(0, pts), stream=stream, backward=True)
+    yield from container.decode(stream)
+
+
+def read(path: str | os.PathLike, pts: Sequence[int], threads: int = 1) -> Iterator[np.ndarray]:
+    """The frames with these time stamps, in order, each uint8 RGB ``[H, W, 3]``.
+
+    Args:
+      path: a video file.
+      pts: increasing presentation time stamps in units of the stream (data/manifest.py).
+      threads: of the decoder; 0 for as many as there are cores.
+
+    Raises:
+      ClipError: the file cannot be opened, or a frame is not in it (any more).
+    """
+    found = 0
+    try:
+        second = None
+        for tries in range(3):  # some containers seek late: a second before, then the beginning
+            with av.open(os.fspath(path)) as container:
+                stream = container.streams.video[0]
+                stream.codec_context.thread_count = threads
+                second = round(1 / stream.time_base) if stream.time_base else 1
+                start = (pts[0], pts[0] - second, None)[tries]
+                for frame in _decoded_from(container, stream, start):
+                    if frame.pts is None or frame.pts < pts[found]:
+                        continue
+                    if frame.pts > pts[found]:
+                        break
+                    if frame.is_corrupt:
+                        raise ClipError(os.fspath(path), f"corrupt frame at pts {frame.pts}")
+                    yield upright(frame)
+                    found += 1
+                    if found == len(pts):
+                        return
+            if found:
+                break
+    except (av.FFmpegError, OSError, IndexError, ValueError) as error:
+        raise ClipError(os.fspath(path), f"{reason_of(error)} after {found} frames") from error
+    raise ClipError(os.fspath(path), f"{found} of {len(pts)} frames readable at pts {pts[0]}")
+
+
+def reason_of(error: Exception) -> str:
+    """What an error of PyAV means, in a few words."""
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, IndexError):
+        return "no video stream"
+    if isinstance(error, av.InvalidDataError):
+        return "not a readable video"
+    return str(getattr(error, "strerror", None) or error).lower()
+
+
+def iterate(path: str | os.PathLike, chunk: int) -> Iterator[np.ndarray]:
+    """All frames of a file in order, uint8 ``[n, H, W, 3]`` with n = ``chunk`` (the last: fewer).
+
+    Raises:
+      ClipError: the file cannot be opened or decoded.
+    """
+    frames: list[np.ndarray] = []
+    try:
+        with av.open(os.fspath(path)) as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            for frame in container.decode(stream):
+                frames.append(upright(frame))
+                if len(frames) == chunk:
+                    yield np.stack(frames)
+                    frames = []
+    except (av.FFmpegError, OSError, IndexError) as error:
+        raise ClipError(os.fspath(path), reason_of(error)) from error
+    if frames:
+        yield np.stack(frames)
+
+
+def rate_of(path: str | os.PathLike) -> float:
+    """Frames per second of a file, 25 where it does not say.
+
+    Raises:
+      ClipError: the file cannot be opened.
+    """
+    try:
+        with av.open(os.fspath(path)) as container:
+            return float(container.streams.video[0].average_rate or 25)
+    except (av.FFmpegError, OSError, IndexError) as error:
+        raise ClipError(os.fspath(path), reason_of(error)) from error
+
+
+def write(path: str | os.PathLike, chunks: Iterable[np.ndarray], rate: float = 25) -> None:
+    """Writes an MP4 (H.264, yuv420p); odd sizes gain a row or column by repeating the edge.
+
+    Args:
+      path: the file; its folder is made.
+      chunks: uint8 RGB ``[n, H, W, 3]`` each, all of one size; one array of all frames in a list.
+      rate: frames per second.
+
+    Raises:
+      ValueError: no frames, or not uint8 ``[n, H, W, 3]``.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    written = 0
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream(
+            "libx264", rate=fractions.Fraction(rate).limit_denominator(1001), options=ENCODER
+        )
+        stream.pix_fmt = "yuv420p"
+        for chunk in chunks:
+            if chunk.dtype != np.uint8 or chunk.ndim != 4 or chunk.shape[-1] != 3:
+                raise ValueError(
+                    f"a film is written from uint8 [n, H, W, 3], got {chunk.dtype} "
+                    f"{list(chunk.shape)}; scale to [0, 255] and round first."
+                )
+            height, width = chunk.shape[1:3]
+            even = np.pad(chunk, [(0, 0), (0, height % 2), (0, width % 2), (0, 0)], mode="edge")
+            if not written:  # the codec opens with the first frame
+                stream.height, stream.width = even.shape[1:3]
+            for frame in even:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+                written += 1
+        if not written:
+            raise ValueError(f"no frames to write to {path}.")
+        container.mux(stream.encode(None))

@@ -1,0 +1,1 @@
+"""Floor 6: judged by one protocol."""

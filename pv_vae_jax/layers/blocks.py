@@ -1,0 +1,54 @@
+"""Per-position norm and the residual block.
+
+    norm(x)  = x / max(||x||_2, 1e-12) * sqrt(C) * scale        over channels only          (1)
+    block(x) = shortcut(x) + conv(SiLU(norm(conv(SiLU(norm(x))))))                          (2)
+
+(1) mixes neither time nor space, so a layer made of it stays causal.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from pv_vae_jax.core.precision import compute_dtype
+from pv_vae_jax.layers.causal_conv import CausalConv3D
+
+
+class RMSNorm(nn.Module):
+    """Equation (1), reduced in float32."""
+
+    dtype: str = "float32"
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """``[..., C]`` to the same shape."""
+        scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
+        scale = scale.reshape((1,) * (x.ndim - 1) + (-1,))
+        x = x.astype(jnp.float32)
+        square = jnp.sum(x * x, axis=-1, keepdims=True)
+        y = x * jax.lax.rsqrt(jnp.maximum(square, 1e-24)) * x.shape[-1] ** 0.5 * scale
+        return y.astype(compute_dtype(self.dtype))
+
+
+class ResidualBlock(nn.Module):
+    """Equation (2); the shortcut is a 1x1x1 convolution where the width changes."""
+
+    features: int
+    time_padding: str = "replicate"
+    dtype: str = "float32"
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """``[B, T, H, W, C]`` to ``[B, T, H, W, features]``."""
+        y = x
+        for i in range(2):
+            y = nn.silu(RMSNorm(self.dtype, name=f"norm_{i}")(y))
+            y = CausalConv3D(
+                self.features,
+                time_padding=self.time_padding,
+                dtype=self.dtype,
+                name=f"conv_{i}",
+            )(y)
+        if x.shape[-1] != self.features:
+            x = CausalConv3D(self.features, (1, 1, 1), dtype=self.dtype, name="shortcut")(x)
+        return x + y

@@ -1,0 +1,1 @@
+"""Floor 3: a value per example, no weights."""

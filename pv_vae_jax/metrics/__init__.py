@@ -1,0 +1,1 @@
+"""Floor 3: arrays in, numbers out."""

@@ -1,0 +1,129 @@
+"""The CNN encoder and decoder.
+
+    encoder   patch, conv, [blocks, down] x n, blocks, (block, attention, block), norm, SiLU, conv, 1x1x1
+    decoder   the mirror: 1x1x1, conv, (block, attention, block), blocks, [up, blocks] x n, norm, SiLU, conv
+
+Stages are numbered from the pixels (0) to the latents (n), in the encoder and in the decoder alike:
+``widths[i]`` and ``blocks[i]`` belong to stage i, ``strides[i]`` (time, space) lies between stages
+i and i + 1.  Reference: arXiv 2605.02134, section 3.2 (time before space alone in the encoder).
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from pv_vae_jax.layers.attention import FrameAttention
+from pv_vae_jax.layers.blocks import ResidualBlock, RMSNorm
+from pv_vae_jax.layers.causal_conv import CausalConv3D
+from pv_vae_jax.layers.resample import Downsample, Upsample, shuffle, unshuffle
+
+PAPER_STRIDES = ((2, 2), (2, 2), (1, 2), (1, 2))
+
+
+def _block(remat: str):
+    return nn.remat(ResidualBlock) if remat == "block" else ResidualBlock
+
+
+class Stage(nn.Module):
+    """``blocks`` residual blocks of one width."""
+
+    features: int
+    blocks: int
+    time_padding: str
+    dtype: str
+    remat: str
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """``[B, T, H, W, C]`` to ``[B, T, H, W, features]``."""
+        for i in range(self.blocks):
+            block = _block(self.remat)
+            x = block(self.features, self.time_padding, self.dtype, name=f"block_{i}")(x)
+        return x
+
+
+class Middle(nn.Module):
+    """A residual block, attention within each frame, a residual block."""
+
+    features: int
+    time_padding: str
+    dtype: str
+    remat: str
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """``[B, t, h, w, C]`` to the same shape."""
+        block = _block(self.remat)
+        x = block(self.features, self.time_padding, self.dtype, name="block_0")(x)
+        x = FrameAttention(self.dtype, name="attention")(x)
+        return block(self.features, self.time_padding, self.dtype, name="block_1")(x)
+
+
+class Encoder(nn.Module):
+    """Video to the moments of the posterior.
+
+    Attributes:
+      channels: latent channels c.
+      widths: channels of each stage, from pixels to latents; one more than ``strides``.
+      blocks: residual blocks of each stage.
+      strides: (time, space) between the stages.
+      patch: pixels unshuffled into channels before the first convolution.
+      time_padding: "replicate" or "zeros".
+      dtype: compute type, "float32" or "bfloat16".
+      remat: "none", or "block" to recompute each residual block in the backward pass.
+    """
+
+    channels: int
+    widths: tuple[int, ...]
+    blocks: tuple[int, ...]
+    strides: tuple[tuple[int, int], ...] = PAPER_STRIDES
+    patch: int = 1
+    time_padding: str = "replicate"
+    dtype: str = "float32"
+    remat: str = "none"
+
+    @nn.compact
+    def __call__(self, video: jax.Array) -> jax.Array:
+        """``[B, T, H, W, 3]`` in [-1, 1] to moments ``[B, G, h, w, 2c]``, float32."""
+        form = {"time_padding": self.time_padding, "dtype": self.dtype}
+        x = unshuffle(video, self.patch)
+        x = CausalConv3D(self.widths[0], **form, name="conv_in")(x)
+        for i, (width, blocks) in enumerate(zip(self.widths, self.blocks, strict=True)):
+            x = Stage(width, blocks, **form, remat=self.remat, name=f"stage_{i}")(x)
+            if i < len(self.strides):
+                x = Downsample(self.strides[i], **form, name=f"down_{i}")(x)
+        x = Middle(self.widths[-1], **form, remat=self.remat, name="mid")(x)
+        x = nn.silu(RMSNorm(self.dtype, name="norm_out")(x))
+        x = CausalConv3D(2 * self.channels, **form, name="conv_out")(x)
+        x = CausalConv3D(2 * self.channels, (1, 1, 1), dtype=self.dtype, name="quant")(x)
+        return x.astype(jnp.float32)
+
+
+class Decoder(nn.Module):
+    """Latents to video; the attributes are those of :class:`Encoder`."""
+
+    channels: int
+    widths: tuple[int, ...]
+    blocks: tuple[int, ...]
+    strides: tuple[tuple[int, int], ...] = PAPER_STRIDES
+    patch: int = 1
+    time_padding: str = "replicate"
+    dtype: str = "float32"
+    remat: str = "none"
+
+    @nn.compact
+    def __call__(self, latents: jax.Array) -> jax.Array:
+        """``[B, G, h, w, c]`` to video ``[B, T, H, W, 3]``, float32, not clamped."""
+        form = {"time_padding": self.time_padding, "dtype": self.dtype}
+        x = CausalConv3D(self.channels, (1, 1, 1), dtype=self.dtype, name="post_quant")(latents)
+        x = CausalConv3D(self.widths[-1], **form, name="conv_in")(x)
+        x = Middle(self.widths[-1], **form, remat=self.remat, name="mid")(x)
+        for i in reversed(range(len(self.widths))):
+            if i < len(self.strides):
+                x = Upsample(self.strides[i], **form, name=f"up_{i}")(x)
+            x = Stage(self.widths[i], self.blocks[i], **form, remat=self.remat, name=f"stage_{i}")(
+                x
+            )
+        x = nn.silu(RMSNorm(self.dtype, name="norm_out")(x))
+        x = CausalConv3D(3 * self.patch**2, **form, name="conv_out")(x)
+        return shuffle(x.astype(jnp.float32), self.patch)

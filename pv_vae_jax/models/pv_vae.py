@@ -1,0 +1,47 @@
+"""The predictive video VAE: encoder, padding, decoder.
+
+    q(z | x_observed) -> z, padded where x is withheld -> x_hat of all frames               (1)
+
+The parameter tree has three branches: ``encoder``, ``decoder``, ``padding``.
+Reference: arXiv 2605.02134, section 3.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from pv_vae_jax.interface import LatentSpec, Posterior
+
+
+class PVVAE(nn.Module):
+    """Equation (1); see interface.py for what every video VAE answers to."""
+
+    encoder: nn.Module
+    decoder: nn.Module
+    padding: nn.Module
+    spec: LatentSpec
+
+    def posterior(self, video: jax.Array) -> Posterior:
+        """The posterior of ``video [B, T, H, W, 3]`` in [-1, 1]; ValueError on a bad length or size."""
+        self.spec.latent_shape(*video.shape[1:4])
+        return self.chunk_posterior(video)
+
+    def chunk_posterior(self, video: jax.Array) -> Posterior:
+        """Like :meth:`posterior`, for a chunk of a stream: its length is the caller's care."""
+        return Posterior.from_moments(self.encoder(video))
+
+    def decode_raw(self, latents: jax.Array) -> jax.Array:
+        """Raw latents ``[B, G, h, w, c]`` to float32 video ``[B, T, H, W, 3]``, not clamped."""
+        return self.decoder(latents)
+
+    def pad(
+        self, latents: jax.Array, observed: jax.Array, noise: jax.Array | None = None
+    ) -> jax.Array:
+        """Latents of all groups: see :class:`~pv_vae_jax.models.padding.Padding`."""
+        return self.padding(latents, observed, noise)
+
+    def __call__(self, video: jax.Array) -> jax.Array:
+        """Reconstruction from the posterior mean; touches every parameter (for ``init``)."""
+        mean = self.posterior(video).mean
+        observed = jnp.ones(mean.shape[:2], bool)
+        return self.decode_raw(self.pad(mean, observed, jnp.zeros_like(mean)))

@@ -1,0 +1,92 @@
+"""Named sizes, as plain typed fields, and the one function that builds a model of them.
+
+    spec: p_t = prod of time strides,  p_s = patch * prod of space strides                  (1)
+
+``pv_vae_661m`` is our reading of the paper's 661M (which publishes neither widths nor depth).
+"""
+
+import math
+from typing import Any
+
+from pv_vae_jax.interface import LatentSpec
+from pv_vae_jax.models import cnn
+from pv_vae_jax.models.padding import Padding
+from pv_vae_jax.models.pv_vae import PVVAE
+
+_SHARED: dict[str, Any] = {
+    "channels": 64,
+    "time_padding": "replicate",
+    "padding": "token",
+    "dtype": "float32",
+    "remat": "none",
+}
+
+SIZES: dict[str, dict[str, Any]] = {
+    "pv_vae_tiny": _SHARED
+    | {
+        "patch": 4,
+        "widths": (32, 64, 96),
+        "strides": ((2, 2), (2, 2)),
+        "encoder_blocks": (1, 1, 1),
+        "decoder_blocks": (1, 1, 1),
+    },
+    "pv_vae_small": _SHARED
+    | {
+        "patch": 2,
+        "widths": (64, 128, 256, 256),
+        "strides": ((2, 2), (2, 2), (1, 2)),
+        "encoder_blocks": (2, 2, 2, 2),
+        "decoder_blocks": (2, 2, 2, 2),
+    },
+    "pv_vae_661m": _SHARED
+    | {
+        "patch": 1,
+        "widths": (128, 128, 256, 512, 1024),
+        "strides": cnn.PAPER_STRIDES,
+        "encoder_blocks": (2, 2, 2, 2, 2),
+        "decoder_blocks": (3, 3, 3, 3, 3),
+        "remat": "block",
+    },
+}
+
+
+def fields(name: str, **overrides: Any) -> dict[str, Any]:
+    """All fields of a named size, with overrides.
+
+    Raises:
+      ValueError: no such size or no such field; the message lists those that exist.
+    """
+    if name not in SIZES:
+        raise ValueError(f"no size is named {name!r}; there are: {', '.join(SIZES)}.")
+    unknown = sorted(set(overrides) - set(SIZES[name]))
+    if unknown:
+        raise ValueError(
+            f"{name} has no field {', '.join(unknown)}; its fields are: {', '.join(SIZES[name])}."
+        )
+    return SIZES[name] | overrides
+
+
+def build(name: str, **overrides: Any) -> PVVAE:
+    """The model of a named size, with overrides of its fields; ValueError as :func:`fields`."""
+    size = fields(name, **overrides)
+    strides = tuple(tuple(stride) for stride in size["strides"])
+    kwargs = {
+        "channels": size["channels"],
+        "widths": tuple(size["widths"]),
+        "strides": strides,
+        "patch": size["patch"],
+        "time_padding": size["time_padding"],
+        "dtype": size["dtype"],
+        "remat": size["remat"],
+    }
+    spec = LatentSpec(
+        temporal=math.prod(time for time, _ in strides),
+        spatial=size["patch"] * math.prod(space for _, space in strides),
+        channels=size["channels"],
+    )
+    return PVVAE(
+        encoder=cnn.Encoder(blocks=tuple(size["encoder_blocks"]), **kwargs),
+        decoder=cnn.Decoder(blocks=tuple(size["decoder_blocks"]), **kwargs),
+        padding=Padding(size["channels"], size["padding"]),
+        spec=spec,
+    )

@@ -1,0 +1,109 @@
+"""From a stage's start or a checkpoint to a train state, and from a run's folder to a model.
+
+    first stage            fresh parameters, or an export (``init_from``)
+    later stages           the model at the end of the stage before: its EMA, its statistics
+    a stage with a checkpoint     that checkpoint, every bit of it
+"""
+
+import pathlib
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from pv_vae_jax.checkpoint import export
+from pv_vae_jax.checkpoint.manager import Checkpoints, abstract_like
+from pv_vae_jax.core import trees
+from pv_vae_jax.models.video_vae import VideoVAE
+from pv_vae_jax.sharding import mesh as meshes
+from pv_vae_jax.training import state as states
+from pv_vae_jax.training.run import Run
+from pv_vae_jax.training.stages import Stage
+
+
+def checkpoints_of(workdir: pathlib.Path, stage: Stage, keep: int = 2) -> Checkpoints:
+    """The checkpoints of a stage of a run."""
+    return Checkpoints(workdir / "checkpoints" / stage.name, keep)
+
+
+def video_vae(run: Run, state: states.TrainState) -> VideoVAE:
+    """The model that a state holds, as arrays of this host alone."""
+    params = jax.device_get(states.model_params(state))
+    mean, std = jax.device_get((state.latent_mean, state.latent_std))
+    return VideoVAE(run.module, params, mean, std, run.config["model"])
+
+
+def _abstract(run: Run, stage: Stage, mesh: Mesh) -> Any:
+    channels = np.zeros(run.module.spec.channels, np.float32)
+    shapes = jax.eval_shape(
+        lambda: states.start(run.initial_params(), channels, channels, stage)
+    )
+    return abstract_like(shapes, meshes.replicated(mesh))
+
+
+def resume(
+    run: Run, stage: Stage, checkpoints: Checkpoints, mesh: Mesh, step: int | None = None
+) -> tuple[states.TrainState, dict[str, Any]]:
+    """The state and position of a stage's checkpoint, the latest by default."""
+    return checkpoints.restore(_abstract(run, stage, mesh), step)
+
+
+def begin(run: Run, stage: Stage, before: states.TrainState | None, mesh: Mesh) -> states.TrainState:
+    """The state at the first step of a stage; ``before`` is the end of the stage before it.
+
+    Raises:
+      ValueError: ``init_from`` holds a model of another form.
+    """
+    channels = run.module.spec.channels
+    if stage.init_from:
+        source = export.load(stage.init_from)
+        fresh = trees.flatten(jax.eval_shape(run.initial_params))
+        found = trees.flatten(source.params)
+        wrong = [
+            path for path in sorted(set(fresh) | set(found))
+            if getattr(fresh.get(path), "shape", None) != getattr(found.get(path), "shape", None)
+        ]  # fmt: skip
+        if wrong:
+            raise ValueError(
+                f"config.stages.{stage.name}.init_from: {stage.init_from} is not a model of this "
+                f"form; {len(wrong)} parameters differ, the first is {wrong[0]}."
+            )
+        start = states.start(source.params, source.mean, source.std, stage)
+    elif before is not None:
+        params = states.model_params(before)
+        start = states.start(params, before.latent_mean, before.latent_std, stage)
+    else:
+        zeros, ones = np.zeros(channels, np.float32), np.ones(channels, np.float32)
+        start = states.start(run.initial_params(), zeros, ones, stage)
+    return meshes.put_replicated(mesh, jax.device_get(start))
+
+
+def exported_model(
+    workdir: pathlib.Path, run: Run, stage: str | None = None, step: int | None = None
+) -> tuple[VideoVAE, dict[str, Any]]:
+    """The model of a run, with where it stands: the last stage with a checkpoint by default.
+
+    Args:
+      workdir: of the run.
+      run: its config.
+      stage: name of the stage.
+      step: of the stage, the latest checkpoint by default.
+
+    Raises:
+      ValueError: there is no such stage or checkpoint.
+    """
+    known = {each.name: each for each in run.stages}
+    if stage is not None and stage not in known:
+        raise ValueError(f"{workdir} has no stage {stage!r}; its stages are: {', '.join(known)}.")
+    mesh = meshes.make_mesh()
+    for each in reversed(run.stages) if stage is None else (known[stage],):
+        if not (workdir / "checkpoints" / each.name).is_dir():
+            continue
+        checkpoints = checkpoints_of(workdir, each)
+        if checkpoints.latest() is not None:
+            state, position = resume(run, each, checkpoints, mesh, step)
+            checkpoints.close()
+            return video_vae(run, state), position
+        checkpoints.close()
+    raise ValueError(f"{workdir} has no complete checkpoint yet.")

@@ -1,0 +1,121 @@
+"""Stages are data: image pretraining, predictive training, decoder fine-tuning are values.
+
+The paper's recipe (its table of stages) is a tuple of :class:`Stage`; the loop has no branch on a
+stage's name.  ``trainable`` is a regular expression on parameter paths: what it does not match is
+frozen, has neither optimiser slots nor EMA, and keeps its bits.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from pv_vae_jax import objective
+from pv_vae_jax.withholding import Withholding
+
+
+@dataclasses.dataclass(frozen=True)
+class StageData:
+    """The form of a stage's clips.
+
+    Attributes:
+      frames: T of every clip, 1 + 4n.
+      buckets: (height, width, global batch, weight) of each resolution; the weight is how often a
+        bucket comes in one cycle of the schedule.
+      strides: frame strides drawn from, uniformly.
+      flip: probability of a mirrored clip.
+      reversal: probability that a clip runs backwards (the paper's RandomReverse).
+    """
+
+    frames: int
+    buckets: tuple[tuple[int, int, int, int], ...]
+    strides: tuple[int, ...] = (1,)
+    flip: float = 0.5
+    reversal: float = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+    """AdamW with linear warm-up and cosine decay to ``final`` of the peak; clipping; EMA.
+
+    Attributes:
+      learning_rate: the peak.
+      warmup: steps of linear warm-up.
+      final: last learning rate over the peak (a tenth in the paper).
+      b1: AdamW's.
+      b2: AdamW's.
+      weight_decay: AdamW's, on kernels only.
+      clip: largest global norm of the gradient; 0 switches clipping off.
+      ema: decay of the exponential moving average of the trainable leaves; 0 switches it off.
+      accumulate: micro-batches in an update.
+    """
+
+    learning_rate: float = 5e-5
+    warmup: int = 1000
+    final: float = 0.1
+    b1: float = 0.9
+    b2: float = 0.99
+    weight_decay: float = 0.0
+    clip: float = 1.0
+    ema: float = 0.999
+    accumulate: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One stage of training; see the module's docstring.
+
+    Attributes:
+      name: also the name of its checkpoints' folder.
+      steps: updates.
+      data: form of the clips.
+      withholding: which groups the encoder does not see.
+      weights: weight of each term that is not zero (objective.py).
+      trainable: regular expression on parameter paths.
+      optimizer: see :class:`Optimizer`.
+      init_from: "" for the stage before this one (fresh weights for the first), or the path of an
+        export.
+    """
+
+    name: str
+    steps: int
+    data: StageData
+    withholding: Withholding
+    weights: dict[str, float]
+    trainable: str
+    optimizer: Optimizer
+    init_from: str = ""
+
+
+def stages_of(config: Mapping[str, Any]) -> tuple[Stage, ...]:
+    """The stages that ``config.run`` names, in its order.
+
+    Raises:
+      ValueError: a name without a stage, a repeated name, or a value that a stage refuses; the
+        message begins with the key.
+    """
+    names = tuple(config["run"])
+    if not names or len(set(names)) != len(names):
+        raise ValueError(f"config.run names each stage to run once, in order; got {names}.")
+    return tuple(_stage(name, config["stages"]) for name in names)
+
+
+def _stage(name: str, stages: Mapping[str, Any]) -> Stage:
+    if name not in stages:
+        known = ", ".join(sorted(stages))
+        raise ValueError(f"config.run names {name!r}; config.stages has: {known}.")
+    values = dict(stages[name])
+    try:
+        if values["steps"] < 1:
+            raise ValueError(f"steps is at least 1; got {values['steps']}.")
+        return Stage(
+            name=name,
+            steps=values["steps"],
+            data=StageData(**values["data"]),
+            withholding=Withholding(**values["withholding"]),
+            weights=objective.check_weights(values["weights"]),
+            trainable=values["trainable"],
+            optimizer=Optimizer(**values["optimizer"]),
+            init_from=values["init_from"],
+        )
+    except ValueError as error:
+        raise ValueError(f"config.stages.{name}: {error}") from error

@@ -1,0 +1,123 @@
+"""A run is a folder: its config, the versions it ran with, its checkpoints, metrics and pictures.
+
+    workdir/config.json          the resolved config; a run with another identity is refused
+    workdir/runs.jsonl           a line for each start: date, command, commit, versions, what changed
+    workdir/checkpoints/STAGE/   checkpoint/manager.py
+    workdir/metrics.jsonl, tensorboard/, pictures/
+
+Keys under ``runtime`` and every ``stages.NAME.steps`` may change between starts, and the change is
+logged; all others are the run's identity.
+"""
+
+import datetime
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+from typing import Any
+
+import jax
+
+from pv_vae_jax.core import trees
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "av")
+
+
+def _plain(config: dict[str, Any]) -> dict[str, Any]:
+    """Flat, as JSON gives it back (tuples become lists)."""
+    return trees.flatten(json.loads(json.dumps(config)))
+
+
+def _is_runtime(path: str) -> bool:
+    parts = path.split("/")
+    return parts[0] == "runtime" or (parts[0] == "stages" and parts[-1] == "steps")
+
+
+def _changes(old: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    old, new = _plain(old), _plain(new)
+    missing = "(not there)"
+    paths = sorted(set(old) | set(new))
+    pairs = {path: (old.get(path, missing), new.get(path, missing)) for path in paths}
+    return {path: pair for path, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _commit() -> str:
+    here = pathlib.Path(__file__).parent
+    try:
+        answer = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=here, capture_output=True, text=True, timeout=10, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return answer.stdout.strip()
+
+
+def write_atomically(path: pathlib.Path, text: str) -> None:
+    """A reader sees the old file or the new one, never half of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
+def read_config(workdir: pathlib.Path) -> dict[str, Any]:
+    """The config of a run.
+
+    Raises:
+      FileNotFoundError: the folder is not a run's.
+    """
+    path = workdir / "config.json"
+    if not path.exists():
+        raise FileNotFoundError(f"{workdir} is not the folder of a run: it has no config.json.")
+    return json.loads(path.read_text())
+
+
+def open_workdir(workdir: pathlib.Path, config: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Makes the folder, or checks that it belongs to the same run.
+
+    Args:
+      workdir: folder.
+      config: resolved, as plain dicts.
+
+    Returns:
+      The runtime keys that changed since the last start: path to (before, now).
+
+    Raises:
+      ValueError: an identity key changed.
+      OSError: the folder cannot be made or written.
+    """
+    changes: dict[str, tuple[Any, Any]] = {}
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        if (workdir / "config.json").exists():
+            changes = _changes(read_config(workdir), config)
+            refused = {path: pair for path, pair in changes.items() if not _is_runtime(path)}
+            if refused:
+                what = "; ".join(
+                    f"config.{path.replace('/', '.')} was {old!r} and is now {new!r}"
+                    for path, (old, new) in refused.items()
+                )
+                raise ValueError(
+                    f"{workdir} holds a run of another config: {what}. Use another --workdir, or "
+                    "the values of that run."
+                )
+        if jax.process_index() == 0:
+            write_atomically(workdir / "config.json", json.dumps(config, indent=1))
+            start = {
+                "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+                "command": [pathlib.Path(sys.argv[0]).name, *sys.argv[1:]],
+                "commit": _commit(),
+                "python": platform.python_version(),
+                "devices": [str(device) for device in jax.devices()],
+                "processes": jax.process_count(),
+                "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+                "changed": changes,
+            }
+            with (workdir / "runs.jsonl").open("a") as file:
+                file.write(json.dumps(start) + "\n")
+    except OSError as error:
+        raise type(error)(f"--workdir {workdir} cannot be written: {error.strerror}.") from error
+    return changes

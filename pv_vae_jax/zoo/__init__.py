@@ -1,0 +1,1 @@
+"""Floor 3: every video VAE by name."""

@@ -1,0 +1,77 @@
+import json
+import os
+import pathlib
+
+import films
+import pytest
+
+from pv_vae_jax.data import manifest, video_files
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("PV_VAE_JAX_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_bad_files_are_named_with_their_reason(tmp_path):
+    bad, good = films.mixed_folder(tmp_path / "films")
+    entries = {pathlib.Path(e.path).name: e for e in manifest.of(tmp_path / "films")}
+    assert set(entries) == set(bad) | good
+    for name, reason in bad.items():
+        assert name == "short.mp4" or reason in entries[name].reason, entries[name]
+    assert {name for name in good if entries[name].reason} == set()
+    assert (entries["odd.mkv"].height, entries["odd.mkv"].width) == (45, 63)
+    assert entries["variable.mp4"].step == 0 and len(entries["variable.mp4"].times) == 30
+    assert entries["good.mp4"].rate == 25 and abs(entries["good.mp4"].duration - 1.6) < 1e-6
+
+
+def test_files_are_probed_once_and_again_when_they_change(tmp_path, monkeypatch):
+    video_files.write(tmp_path / "films" / "a.mp4", [films.numbered(5)])
+    video_files.write(tmp_path / "films" / "b.mp4", [films.numbered(5)])
+    first, probed, probe = manifest.of(tmp_path / "films"), [], manifest.probe
+    monkeypatch.setattr(manifest, "probe", lambda path: probed.append(path) or probe(path))
+    assert manifest.of(tmp_path / "films") == first and probed == []
+    video_files.write(tmp_path / "films" / "b.mp4", [films.numbered(6)])
+    assert [entry.frames for entry in manifest.of(tmp_path / "films")] == [5, 6]
+    assert [os.path.basename(path) for path in probed] == ["b.mp4"]
+
+
+def test_a_manifest_that_cannot_be_read_or_kept_does_no_harm(tmp_path, cache, caplog):
+    video_files.write(tmp_path / "films" / "a.mp4", [films.numbered(5)])
+    first = manifest.of(tmp_path / "films")
+    (kept,) = (cache / "manifests").iterdir()
+    assert json.loads(kept.read_text())["version"] == manifest.VERSION
+    kept.write_text(kept.read_text()[:30])
+    assert manifest.of(tmp_path / "films") == first
+    assert json.loads(kept.read_text())["version"] == manifest.VERSION
+    kept.unlink()
+    kept.parent.rmdir()
+    kept.parent.write_text("a file where the folder should be")
+    assert manifest.of(tmp_path / "films") == first
+    assert "files are probed again" in caplog.text
+
+
+def test_a_list_names_files_relative_to_itself(tmp_path):
+    video_files.write(tmp_path / "films" / "a.mp4", [films.numbered(5)])
+    (tmp_path / "list.txt").write_text("# two films\nfilms/a.mp4\n\nfilms/none.mp4\n")
+    entries = manifest.of(tmp_path / "list.txt")
+    assert [e.reason for e in entries] == ["", "no such file"]
+    assert [e.path for e in manifest.of(tmp_path / "films" / "a.mp4")] == [entries[0].path]
+    assert manifest.of([tmp_path / "films" / "a.mp4"]) == entries[:1]
+
+
+def test_what_cannot_be_listed_is_a_sentence(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no video folder, list or file at .*none; check"):
+        manifest.of(tmp_path / "none")
+    (tmp_path / "films").mkdir()
+    with pytest.raises(
+        FileNotFoundError, match="films holds no video; extensions looked for: .avi"
+    ):
+        manifest.of(tmp_path / "films")
+    (tmp_path / "list.txt").write_text("# nothing\n")
+    with pytest.raises(ValueError, match="list.txt names no file; write one path a line"):
+        manifest.of(tmp_path / "list.txt")
+    (tmp_path / "list.bin").write_bytes(b"\xff\xfe\x00\x81")
+    with pytest.raises(ValueError, match="neither a video .* nor a readable text file"):
+        manifest.of(tmp_path / "list.bin")

@@ -1,0 +1,111 @@
+import cv2
+import numpy as np
+import pytest
+
+from pv_vae_jax.data import photographs, rendered
+
+
+def psnr(error):
+    return 10 * np.log10(255**2 / np.mean(np.square(error)))
+
+
+def back_by_flow(video, flow):
+    """Next frames looked up where the flow says, float32 [T-1, H, W, 3]."""
+    height, width = video.shape[1:3]
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    return np.stack(
+        [
+            cv2.remap(frame.astype(np.float32), x + f[..., 0], y + f[..., 1], cv2.INTER_LINEAR)
+            for frame, f in zip(video[1:], flow, strict=True)
+        ]
+    )
+
+
+def test_the_next_frame_looked_up_by_the_flow_is_this_frame():
+    by_flow, by_nothing = [], []
+    for seed in range(12):
+        video, truth = rendered.render(seed, 5, 64, 64, truth=True)
+        # pixels whose outlines do not mix with another layer: unoccluded in a 3x3 neighbourhood
+        sharp = truth.unoccluded & (np.abs(np.diff(truth.flow, axis=1, append=0)).max(-1) < 0.2)
+        sharp = np.stack([cv2.erode(m.astype(np.uint8), np.ones((5, 5))) > 0 for m in sharp])
+        assert sharp.mean() > 0.4
+        error = back_by_flow(video, truth.flow) - video[:-1]
+        by_flow.append(psnr(error[sharp]))
+        by_nothing.append(psnr((video[1:].astype(float) - video[:-1])[sharp]))
+    assert np.median(by_flow) > 30
+    assert np.median(np.array(by_flow) - by_nothing) > 9
+
+
+def test_tracks_follow_the_flow_where_they_are_visible():
+    compared = 0
+    for seed in range(6):
+        _, truth = rendered.render(seed, 5, 48, 48, truth=True)
+        for track, visible in zip(truth.tracks, truth.visibility, strict=True):
+            for n in range(4):
+                if not (visible[n] and visible[n + 1]):
+                    continue
+                column, row = np.rint(track[n]).astype(int)
+                flow = truth.flow[n, min(row, 47), min(column, 47)]
+                near_an_outline = np.ptp(
+                    truth.flow[n, max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2],
+                    axis=(0, 1),
+                ).max()
+                if near_an_outline < 0.2:
+                    # a pixel's flow is that of its centre: at most half a pixel away from the point
+                    assert np.abs(track[n + 1] - track[n] - flow).max() < 0.03
+                    compared += 1
+    assert compared > 500
+
+
+def test_objects_cover_points_and_uncover_them():
+    covered = uncovered = 0
+    for seed in range(20):
+        _, truth = rendered.render(seed, 9, 32, 32, truth=True)
+        inside = np.all((truth.tracks > 0) & (truth.tracks < 31), axis=-1)
+        hidden = inside & ~truth.visibility
+        covered += np.sum(truth.visibility[:, :-1] & hidden[:, 1:])
+        uncovered += np.sum(hidden[:, :-1] & truth.visibility[:, 1:])
+    assert covered > 20 and uncovered > 20
+
+
+def test_a_covered_point_lies_under_an_object_of_the_scene():
+    scene = rendered.Scene.drawn(1, 3, 32, 32)
+    middle = scene.layers[-1].motion.position
+    assert scene.owner(middle, 0.0) == len(scene.layers) - 1
+    assert scene.owner(np.array([-1.0, 5.0]), 0.0) == -1
+
+
+def test_motion_is_smooth_and_repeating_a_frame_is_clearly_wrong():
+    videos = np.stack([rendered.render(seed, 9, 32, 32) for seed in range(100)]).astype(float)
+    ahead = psnr(videos[:, 4:5] - videos[:, 5:9])
+    assert 16 < ahead < 20
+    for seed in range(5):
+        _, truth = rendered.render(seed, 9, 32, 32, truth=True)
+        bend = np.diff(truth.tracks, n=2, axis=1)
+        assert np.abs(bend).max() < 0.15  # pixels a frame, each frame
+
+
+def test_a_seed_is_a_video_and_a_longer_clip_is_the_same_scene():
+    assert np.array_equal(rendered.render(3, 5, 32, 32), rendered.render(3, 5, 32, 32))
+    assert not np.array_equal(rendered.render(3, 5, 32, 32), rendered.render(4, 5, 32, 32))
+    longer = rendered.render(3, 9, 32, 32)
+    assert np.array_equal(rendered.render(3, 5, 32, 32), longer[2:7])
+
+
+def test_stride_shows_every_so_many_moments():
+    slow = rendered.Scene.drawn(5, 9, 32, 32).video()
+    fast = rendered.Scene.drawn(5, 5, 32, 32, stride=2).video()
+    assert np.array_equal(fast, slow[::2])
+
+
+def test_splits_share_no_photograph_and_all_are_in_colour_space():
+    train, held_out = (set(photographs.names_of(split)) for split in ("train", "held_out"))
+    assert train and held_out and not train & held_out
+    for name in train | held_out:
+        pixels = photographs.photograph(name)
+        assert pixels.dtype == np.uint8 and pixels.shape[2] == 3 and pixels.std() > 15
+
+
+def test_an_unknown_split_is_refused():
+    with pytest.raises(ValueError, match="split is one of train, held_out; got 'test'"):
+        rendered.render(0, 5, 32, 32, split="test")

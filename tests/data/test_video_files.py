@@ -1,0 +1,78 @@
+import av
+import films
+import numpy as np
+import pytest
+
+from pv_vae_jax.data import manifest, video_files
+from pv_vae_jax.data.clips import ClipError
+
+
+def test_written_frames_are_read_back(tmp_path):
+    video = films.numbered(20)
+    video_files.write(tmp_path / "deeper" / "a.mp4", [video[:7], video[7:]], rate=30)
+    again = np.concatenate(list(video_files.iterate(tmp_path / "deeper" / "a.mp4", 6)))
+    assert again.shape == video.shape and np.abs(again.astype(int) - video).mean() < 2
+    assert video_files.rate_of(tmp_path / "deeper" / "a.mp4") == 30
+    with av.open(str(tmp_path / "deeper" / "a.mp4")) as container:
+        context = container.streams.video[0].codec_context
+        assert (context.name, context.pix_fmt) == ("h264", "yuv420p")
+
+
+def test_odd_sizes_are_written_with_their_edge_repeated(tmp_path):
+    video_files.write(tmp_path / "odd.mp4", [films.numbered(3, 45, 63)])
+    again = next(video_files.iterate(tmp_path / "odd.mp4", 3))
+    assert again.shape == (3, 46, 64, 3)
+    assert np.abs(again[:, :, 63].astype(int) - again[:, :, 62]).mean() < 4
+
+
+def test_chunks_cover_the_film_once(tmp_path):
+    video_files.write(tmp_path / "a.mp4", [films.numbered(20)])
+    chunks = list(video_files.iterate(tmp_path / "a.mp4", 8))
+    assert [len(chunk) for chunk in chunks] == [8, 8, 4]
+    assert np.array_equal(films.numbers(np.concatenate(chunks)), np.arange(20))
+
+
+@pytest.mark.parametrize(
+    "name", ["fixed.mp4", "open_groups.mp4", "variable.mp4", "variable.mkv", "a.mpg", "a.avi"]
+)
+def test_any_frame_is_found_by_its_time_stamp(tmp_path, name):
+    path = tmp_path / name
+    stamps = films.variable_stamps(60) if name.startswith("variable") else None
+    codec = {"a.mpg": "mpeg2video", "a.avi": "mpeg4"}.get(name, "libx264")
+    more = {"x264-params": "open-gop=1:bframes=3:scenecut=0"} if "open" in name else {}
+    films.encode(path, films.numbered(60), codec, stamps=stamps, g="12", bf="2", **more)
+    entry = manifest.probe(path)
+    assert (entry.reason, entry.frames, bool(entry.step)) == ("", 60, stamps is None)
+    for start, stride in ((0, 1), (1, 1), (11, 2), (30, 3), (51, 1)):
+        wanted = start + stride * np.arange(9)
+        read = np.stack(list(video_files.read(path, entry.pts(wanted))))
+        assert np.array_equal(films.numbers(read), wanted)
+
+
+def test_a_quarter_turn_in_the_file_is_undone(tmp_path):
+    frame = av.VideoFrame.from_ndarray(films.numbered(1)[0], format="rgb24")
+
+    class Turned:
+        rotation = 90
+
+        def to_ndarray(self, format):
+            return frame.to_ndarray(format=format)
+
+    assert video_files.upright(Turned()).shape == (64, 48, 3)
+    assert np.array_equal(video_files.upright(Turned()), np.rot90(films.numbered(1)[0]))
+
+
+def test_a_frame_that_is_not_there_is_named(tmp_path):
+    video_files.write(tmp_path / "a.mp4", [films.numbered(10)])
+    entry = manifest.probe(tmp_path / "a.mp4")
+    with pytest.raises(ClipError, match="a.mp4: 1 of 2 frames readable"):
+        list(video_files.read(entry.path, [*entry.pts([9]), entry.pts([9])[0] + 10**6]))
+    with pytest.raises(ClipError, match="b.mp4: no such file"):
+        list(video_files.read(tmp_path / "b.mp4", [0]))
+
+
+def test_pixels_of_the_wrong_kind_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"uint8 \[n, H, W, 3\], got float32 \[2, 4, 4, 3\]"):
+        video_files.write(tmp_path / "a.mp4", [np.zeros((2, 4, 4, 3), np.float32)])
+    with pytest.raises(ValueError, match="no frames to write"):
+        video_files.write(tmp_path / "a.mp4", [])
