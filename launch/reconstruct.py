@@ -102,7 +102,7 @@ def main(argv: list[str] | None = None) -> None:
     path.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
     figures = ", ".join(f"{name} {value:.4g}" for name, value in report["mean"].items())
     print(
-        f"{len(report['videos'])} videos, {len(report['skipped'])} skipped; mean {figures}\n"
+        f"done: {len(report['videos'])}, skipped: {len(report['skipped'])}; mean {figures}\n"
         f"pictures and metrics: {path}, {out}/{report['videos'][0]['file']}/ ..."
     )
 

@@ -20,7 +20,7 @@ from launch import door
 door.prepare()
 
 import jax  # noqa: E402  (door.prepare sets what JAX reads when it is imported)
-from absl import app, flags  # noqa: E402
+from absl import app, flags, logging  # noqa: E402
 from ml_collections import config_flags  # noqa: E402
 
 CONFIG = config_flags.DEFINE_config_file(
@@ -49,6 +49,7 @@ def main(arguments: list[str]) -> int:
     """Runs the door."""
     if len(arguments) > 1:
         raise ValueError(f"unknown argument {arguments[1]!r}; options begin with --.")
+    logging.set_verbosity(logging.WARNING)
     _connect()
     from pv_vae_jax.core import trees
     from pv_vae_jax.evaluation import during_training

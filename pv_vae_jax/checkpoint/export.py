@@ -14,6 +14,7 @@ import importlib.metadata
 import json
 import os
 import pathlib
+import tokenize
 import zipfile
 from typing import Any
 
@@ -27,6 +28,8 @@ from pv_vae_jax.models.video_vae import VideoVAE
 
 FORMAT = 1
 MEAN, STD, METADATA, PARAMS = "latents/mean", "latents/std", "metadata", "params/"
+# What zipfile and NumPy raise at a file with bytes missing or changed, besides ValueError.
+DAMAGE = (zipfile.BadZipFile, EOFError, RuntimeError, OSError, tokenize.TokenError)
 
 
 def save(path: str | os.PathLike, vae: VideoVAE, extra: dict[str, Any] | None = None) -> None:
@@ -117,22 +120,23 @@ def _read(path: pathlib.Path, only: str | None = None) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise FileNotFoundError(f"there is no model file {path}.")
     name = "its table of contents"
-    try:
-        with zipfile.ZipFile(path):  # np.load takes anything else for a pickle
-            pass
-        with np.load(path, allow_pickle=False) as archive:
+    with open(path, "rb") as file:
+        try:
+            zipfile.ZipFile(file).close()  # np.load takes anything else for a pickle
+            file.seek(0)
             arrays = {}
-            for name in archive.files if only is None else {only} & set(archive.files):
-                arrays[name] = archive[name]
+            with np.load(file, allow_pickle=False) as archive:
+                for name in archive.files if only is None else {only} & set(archive.files):
+                    arrays[name] = archive[name]
             return arrays
-    except (zipfile.BadZipFile, EOFError) as error:
-        raise ValueError(
-            f"{path} is not a whole .npz file (damaged at {name}): copy or export it again."
-        ) from error
-    except ValueError as error:
-        raise ValueError(
-            f"{path} is no export of pv_vae_jax, or damaged: {name} is not a plain array."
-        ) from error
+        except DAMAGE as error:
+            raise ValueError(
+                f"{path} is not a whole .npz file (damaged at {name}): copy or export it again."
+            ) from error
+        except ValueError as error:
+            raise ValueError(
+                f"{path} is no export of pv_vae_jax, or damaged: {name} is not a plain array."
+            ) from error
 
 
 def _check_arrays(

@@ -18,11 +18,11 @@ from pv_vae_jax.core import rng
 from pv_vae_jax.data import photographs
 from pv_vae_jax.data.motion import Layer, Motion, Outline
 
-BACKGROUND_SPEED = (0.012, 0.028)  # of the shorter side, per frame
-OBJECT_SPEED = (0.02, 0.045)
+BACKGROUND_SPEED = (0.03, 0.07)  # of the shorter side, per frame
+OBJECT_SPEED = (0.04, 0.08)
 OBJECTS = (1, 3)
 RADIUS = (0.14, 0.26)  # of the shorter side
-DETAIL = (1.2, 1.6, 2.0)  # shorter side of a photograph over that of the frame
+DETAIL = (3.0, 4.0, 5.0)  # shorter side of a photograph over that of the frame
 
 
 def _object(random: np.random.Generator, names, side: int, size: tuple[int, int]) -> Layer:

@@ -47,20 +47,20 @@ def read(path: str | os.PathLike, pts: Sequence[int], threads: int = 1) -> Itera
     """
     found = 0
     try:
-        second = None
         for tries in range(3):  # some containers seek late: a second before, then the beginning
             with av.open(os.fspath(path)) as container:
                 stream = container.streams.video[0]
                 stream.codec_context.thread_count = threads
-                second = round(1 / stream.time_base) if stream.time_base else 1
-                start = (pts[0], pts[0] - second, None)[tries]
+                second = round(1 / stream.time_base)
+                start, damaged = (pts[0], pts[0] - second, None)[tries], False
                 for frame in _decoded_from(container, stream, start):
+                    damaged = frame.is_corrupt or (damaged and not frame.key_frame)
                     if frame.pts is None or frame.pts < pts[found]:
                         continue
                     if frame.pts > pts[found]:
                         break
-                    if frame.is_corrupt:
-                        raise ClipError(os.fspath(path), f"corrupt frame at pts {frame.pts}")
+                    if damaged:  # a corrupt frame spoils those after it, up to a keyframe
+                        raise ClipError(os.fspath(path), f"corrupt data before pts {frame.pts}")
                     yield upright(frame)
                     found += 1
                     if found == len(pts):

@@ -58,7 +58,7 @@ def predict(vae: VideoVAE, video: np.ndarray, observe: int) -> np.ndarray:
 
 
 def stream(
-    vae: VideoVAE, frames: Iterable[np.ndarray], piece: int = PIECE
+    vae: VideoVAE, frames: Iterable[np.ndarray], piece: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """:func:`reconstruct` for a video of any length, in memory that does not grow.
 

@@ -119,7 +119,7 @@ def _pieces(
 ) -> Iterator[dict[str, np.ndarray]]:
     """Rows of the film, piece by piece, uint8 ``[n, H, W, 3]``; one piece where it is a clip."""
     if observe is None:
-        for video, result in any_size.stream(vae, frames):
+        for video, result in any_size.stream(vae, frames, any_size.PIECE):
             yield {"original": video, "reconstruction": result}
         return
     video = np.stack(list(frames))

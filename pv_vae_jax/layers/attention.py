@@ -9,8 +9,22 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from pv_vae_jax.core.precision import compute_dtype
 from pv_vae_jax.layers.blocks import RMSNorm
+from pv_vae_jax.layers.causal_conv import CausalConv3D
+from pv_vae_jax.layers.convolution import with_least_rows
+from pv_vae_jax.layers.ordered_sum import ordered_sum
+
+
+def _attend(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
+    """``softmax(q k^T / sqrt(C)) v`` of ``[N, tokens, C]``."""
+    precision = jax.lax.Precision.HIGHEST if q.dtype == jnp.float32 else None
+    scores = jnp.einsum(
+        "nqc,nkc->nqk", q, k, precision=precision, preferred_element_type=jnp.float32
+    )
+    scores = scores * q.shape[-1] ** -0.5
+    weights = jnp.exp(scores - jax.lax.stop_gradient(scores.max(axis=-1, keepdims=True)))
+    weights = weights / ordered_sum(weights)
+    return jnp.einsum("nqk,nkc->nqc", weights.astype(v.dtype), v, precision=precision)
 
 
 class FrameAttention(nn.Module):
@@ -21,12 +35,11 @@ class FrameAttention(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """``[B, t, h, w, C]`` to the same shape."""
-        dtype = compute_dtype(self.dtype)
         b, t, h, w, c = x.shape
-        tokens = RMSNorm(self.dtype, name="norm")(x).reshape(b * t, h * w, c)
+        tokens = RMSNorm(self.dtype, name="norm")(x)
         q, k, v = (
-            nn.Dense(c, dtype=dtype, name=name)(tokens) for name in ("query", "key", "value")
+            CausalConv3D(c, (1, 1, 1), dtype=self.dtype, name=name)(tokens).reshape(b * t, h * w, c)
+            for name in ("query", "key", "value")
         )
-        scores = jnp.einsum("bnd,bmd->bnm", q, k, preferred_element_type=jnp.float32) * c**-0.5
-        y = jnp.einsum("bnm,bmd->bnd", jax.nn.softmax(scores).astype(dtype), v)
-        return x + nn.Dense(c, dtype=dtype, name="out")(y).reshape(x.shape)
+        y = with_least_rows(_attend, q, k, v, rows=h * w).reshape(x.shape)
+        return x + CausalConv3D(c, (1, 1, 1), dtype=self.dtype, name="out")(y)

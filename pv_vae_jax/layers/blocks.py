@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from pv_vae_jax.core.precision import compute_dtype
 from pv_vae_jax.layers.causal_conv import CausalConv3D
+from pv_vae_jax.layers.ordered_sum import ordered_sum
 
 
 class RMSNorm(nn.Module):
@@ -25,7 +26,7 @@ class RMSNorm(nn.Module):
         scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
         scale = scale.reshape((1,) * (x.ndim - 1) + (-1,))
         x = x.astype(jnp.float32)
-        square = jnp.sum(x * x, axis=-1, keepdims=True)
+        square = ordered_sum(x * x)
         y = x * jax.lax.rsqrt(jnp.maximum(square, 1e-24)) * x.shape[-1] ** 0.5 * scale
         return y.astype(compute_dtype(self.dtype))
 

@@ -1,84 +1,38 @@
-"""Causal convolution in time, zero-padded in space.
+"""The causal convolution layer: what stands before the clip, and the cache of a stream.
 
-    y[t, h, w] = b + sum_{i < kt} sum_{j, l} W[i, j, l] x[st t + i - (kt - 1), ss h + j - p, ss w + l - p]   (1)
+    y = b + causal_conv3d(history + x),      history = kt - 1 frames before the first       (1)
 
-Frames before the clip are copies of frame 0 (``replicate``) or zeros.  With a time stride of 2 the
-outputs are those of frames 0, 2, 4, ...: frame 0 stays alone and 1 + 2n frames become 1 + n.
+History is copies of frame 0 (``replicate``) or zeros; in a stream, after the first chunk, it is the
+last ``kt - st`` frames that the layer has seen.  With a time stride of 2 the outputs are those of
+frames 0, 2, 4, ...: frame 0 stays alone, 1 + 2n frames become 1 + n, later chunks of 2n become n.
+The cache is a Linen collection: the first chunk is the one for which it is still empty, and where
+the collection is not mutable nothing is kept and nothing costs.
 """
-
-from collections.abc import Callable
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from pv_vae_jax.core.precision import compute_dtype
+from pv_vae_jax.layers.convolution import causal_conv3d
 
 TIME_PADDINGS = ("replicate", "zeros")
 
 
-def _space_padding(kernel: int, stride: int) -> tuple[int, int]:
-    total = kernel - stride
-    return (total // 2, total - total // 2)
-
-
-def _conv2d(x, w, stride):
-    pads = [_space_padding(k, stride) for k in w.shape[:2]]
-    return lax.conv_general_dilated(
-        x, w, (stride, stride), pads, dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
-
-
-def conv3d(x, w, strides):
-    """Equation (1) as one 3-D convolution."""
-    pads = [(0, 0)] + [_space_padding(k, strides[1]) for k in w.shape[1:3]]
-    steps = (strides[0], strides[1], strides[1])
-    return lax.conv_general_dilated(
-        x, w, steps, pads, dimension_numbers=("NDHWC", "DHWIO", "NDHWC")
-    )
-
-
-def _taps_of(x, taps, stride):
-    outputs = (x.shape[1] - taps) // stride + 1
-    return [x[:, i : i + stride * (outputs - 1) + 1 : stride] for i in range(taps)], outputs
-
-
-def taps(x, w, strides):
-    """Equation (1) as the sum over the temporal taps of 2-D convolutions."""
-    slices, outputs = _taps_of(x, w.shape[0], strides[0])
-    y = sum(
-        _conv2d(s.reshape(-1, *s.shape[2:]), w[i], strides[1]) for i, s in enumerate(slices)
-    )
-    return y.reshape(x.shape[0], outputs, *y.shape[1:])
-
-
-def stack(x, w, strides):
-    """Equation (1) as one 2-D convolution over the temporal taps stacked on the channels."""
-    slices, outputs = _taps_of(x, w.shape[0], strides[0])
-    s = jnp.concatenate(slices, -1)
-    k = jnp.moveaxis(w, 0, 2).reshape(*w.shape[1:3], -1, w.shape[-1])
-    y = _conv2d(s.reshape(-1, *s.shape[2:]), k, strides[1])
-    return y.reshape(x.shape[0], outputs, *y.shape[1:])
-
-
-FORMS: dict[str, Callable] = {"conv3d": conv3d, "taps": taps, "stack": stack}
-
-
-def causal_conv3d(x, w, strides=(1, 1), form="taps"):
-    """Equation (1) without bias; ``x`` already holds the frames in front."""
-    return FORMS[form](x, w, strides)
+def is_streaming(module: nn.Module) -> bool:
+    """Whether ``module`` is to keep what the next chunk needs."""
+    return module.is_mutable_collection("cache") and not module.is_initializing()
 
 
 class CausalConv3D(nn.Module):
-    """Equation (1) as a layer with a streaming cache.
+    """Equation (1).
 
     Attributes:
       features: output channels.
-      kernel: ``(kt, kh, kw)``.
+      kernel: ``(kt, kh, kw)``, ``kt`` at least the time stride.
       strides: ``(st, ss)``, time and space, each 1 or 2.
       time_padding: "replicate" or "zeros".
-      dtype: compute type.
+      dtype: compute type, "float32" or "bfloat16"; the parameters are float32.
     """
 
     features: int
@@ -86,25 +40,40 @@ class CausalConv3D(nn.Module):
     strides: tuple[int, int] = (1, 1)
     time_padding: str = "replicate"
     dtype: str = "float32"
-    kernel_init: Callable = nn.initializers.lecun_normal()
 
     @nn.compact
-    def __call__(self, x):
-        """``[B, T, H, W, C]`` to ``[B, T', H', W', features]``."""
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """``[B, T, H, W, C]`` to ``[B, T', H / ss, W / ss, features]``, of the compute type.
+
+        Raises:
+          ValueError: a time padding, kernel or stride that does not exist.
+        """
+        self._check()
         dtype = compute_dtype(self.dtype)
-        w = self.param("kernel", self.kernel_init, (*self.kernel, x.shape[-1], self.features))
+        shape = (*self.kernel, x.shape[-1], self.features)
+        w = self.param("kernel", nn.initializers.lecun_normal(), shape)
         b = self.param("bias", nn.initializers.zeros, (self.features,))
-        x = self._with_history(x.astype(dtype))
-        y = causal_conv3d(x, w.astype(dtype), self.strides)
+        y = causal_conv3d(self._with_history(x.astype(dtype)), w.astype(dtype), self.strides)
         return y + b.astype(dtype).reshape(1, 1, 1, 1, -1)
 
-    def _with_history(self, x):
+    def _with_history(self, x: jax.Array) -> jax.Array:
         if self.has_variable("cache", "frames"):
             x = jnp.concatenate([self.get_variable("cache", "frames"), x], axis=1)
         elif self.kernel[0] > 1:
-            front = x[:, :1] if self.time_padding == "replicate" else jnp.zeros_like(x[:, :1])
-            x = jnp.concatenate([jnp.repeat(front, self.kernel[0] - 1, axis=1), x], axis=1)
-        keep = self.kernel[0] - self.strides[0]
-        if keep > 0 and self.is_mutable_collection("cache") and not self.is_initializing():
-            self.put_variable("cache", "frames", x[:, -keep:])
+            before = x[:, :1] if self.time_padding == "replicate" else jnp.zeros_like(x[:, :1])
+            x = jnp.concatenate([before] * (self.kernel[0] - 1) + [x], axis=1)
+        kept = self.kernel[0] - self.strides[0]
+        if kept > 0 and is_streaming(self):
+            self.put_variable("cache", "frames", x[:, -kept:])
         return x
+
+    def _check(self) -> None:
+        if self.time_padding not in TIME_PADDINGS:
+            raise ValueError(
+                f"time_padding is one of {', '.join(TIME_PADDINGS)}; got {self.time_padding!r}."
+            )
+        if not set(self.strides) <= {1, 2} or self.kernel[0] < self.strides[0]:
+            raise ValueError(
+                "strides (time, space) are 1 or 2 and the kernel spans the time stride; "
+                f"got strides {self.strides} with kernel {self.kernel}."
+            )

@@ -1,15 +1,15 @@
 """Up and down by 2, and pixels to channels.
 
-    down    a strided causal convolution: 1 + 2n frames to 1 + n, H x W to H/2 x W/2
-    up      nearest x2, frame 0 alone in time (1 + n frames to 1 + 2n), then a causal convolution
-    patch   [H, W, C] to [H/p, W/p, p p C], channel index (row * p + column) * C + channel     (1)
+down    a strided causal convolution: 1 + 2n frames to 1 + n, H x W to H/2 x W/2
+up      nearest x2, frame 0 alone in time (1 + n frames to 1 + 2n), then a causal convolution
+patch   [H, W, C] to [H/p, W/p, p p C], channel index (row * p + column) * C + channel     (1)
 """
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from pv_vae_jax.layers.causal_conv import CausalConv3D
+from pv_vae_jax.layers.causal_conv import CausalConv3D, is_streaming
 
 
 def unshuffle(x: jax.Array, patch: int) -> jax.Array:
@@ -63,7 +63,7 @@ class Upsample(nn.Module):
             started = self.has_variable("cache", "started")
             x = jnp.repeat(x, time, axis=1)
             x = x if started else x[:, time - 1 :]
-            if self.is_mutable_collection("cache") and not self.is_initializing():
+            if is_streaming(self):
                 self.put_variable("cache", "started", jnp.ones((), jnp.bool_))
         x = jnp.repeat(jnp.repeat(x, space, axis=2), space, axis=3)
         return CausalConv3D(

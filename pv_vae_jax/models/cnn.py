@@ -1,7 +1,8 @@
 """The CNN encoder and decoder.
 
-    encoder   patch, conv, [blocks, down] x n, blocks, (block, attention, block), norm, SiLU, conv, 1x1x1
-    decoder   the mirror: 1x1x1, conv, (block, attention, block), blocks, [up, blocks] x n, norm, SiLU, conv
+    encoder   patch, conv, [blocks, down] ..., blocks, middle, norm, SiLU, conv, 1x1x1
+    decoder   1x1x1, conv, middle, blocks, [up, blocks] ..., norm, SiLU, conv, patch back
+    middle    block, attention within each frame, block
 
 Stages are numbered from the pixels (0) to the latents (n), in the encoder and in the decoder alike:
 ``widths[i]`` and ``blocks[i]`` belong to stage i, ``strides[i]`` (time, space) lies between stages

@@ -22,7 +22,7 @@ class PVVAE(nn.Module):
     spec: LatentSpec
 
     def posterior(self, video: jax.Array) -> Posterior:
-        """The posterior of ``video [B, T, H, W, 3]`` in [-1, 1]; ValueError on a bad length or size."""
+        """Of ``video [B, T, H, W, 3]`` in [-1, 1]; ValueError on a bad length or size."""
         self.spec.latent_shape(*video.shape[1:4])
         return self.chunk_posterior(video)
 

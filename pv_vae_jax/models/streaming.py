@@ -47,9 +47,7 @@ def _checked(module: nn.Module, chunks: Iterable[jax.Array]) -> Iterator[jax.Arr
         yield chunk
 
 
-def encode_stream(
-    module: nn.Module, params, chunks: Iterable[jax.Array]
-) -> Iterator[Posterior]:
+def encode_stream(module: nn.Module, params, chunks: Iterable[jax.Array]) -> Iterator[Posterior]:
     """Posteriors of a video that comes in chunks, equation (1).
 
     Args:
@@ -66,8 +64,6 @@ def encode_stream(
     return _stream(module, "chunk_posterior", params, _checked(module, chunks))
 
 
-def decode_stream(
-    module: nn.Module, params, chunks: Iterable[jax.Array]
-) -> Iterator[jax.Array]:
+def decode_stream(module: nn.Module, params, chunks: Iterable[jax.Array]) -> Iterator[jax.Array]:
     """Video of latents that come in chunks: raw ``[B, any, h, w, c]`` to float32 video chunks."""
     return _stream(module, "decode_raw", params, chunks)

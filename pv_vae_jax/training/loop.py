@@ -118,7 +118,7 @@ class StageLoop:
         reporter = reporting.Reporter(
             self.workdir, self.stage.name, earlier, start, last, jax.process_index() == 0
         )
-        named, reports, clock, examples = set(), [], Clock(), 0
+        reports, clock, examples = [], Clock(), 0
         try:
             for step in range(start, last):
                 if stop.reached(self.offset + step):
@@ -126,9 +126,6 @@ class StageLoop:
                     reporter.say(f"stopped on request at step {step} of {self.stage.name}; saved.")
                     return state, False
                 batch = clock.timed("data", next, batches)
-                for name in sorted(set(data.replaced) - named):
-                    reporter.say(f"skipped {name}: {data.replaced[name][1]}")
-                named |= set(data.replaced)
                 way = self.stage.withholding.way
                 withheld = int((~batch.observed[0]).sum()) if way == "slice" else 0
                 examples += batch.video.shape[0] * jax.process_count()

@@ -75,7 +75,7 @@ def train_step(
       learning rate, each as (sum, count).
     """
     trainable, gradient, report = _gradient(module, stage, seed, withheld, state, batch)
-    norm = optax.global_norm(gradient)
+    norm = optax.tree.norm(gradient)
     finite = jnp.isfinite(norm)
     learning_rate = optimizers.schedule(stage.optimizer, stage.steps)(state.step)
     updates, slots = optimizers.direction(stage.optimizer).update(gradient, state.slots, trainable)
@@ -100,8 +100,8 @@ def train_step(
     one = jnp.float32(1.0)
     report |= {
         "gradient_norm": (norm, one),
-        "update_norm": (learning_rate * optax.global_norm(updates), one),
-        "parameter_norm": (optax.global_norm(trainable), one),
+        "update_norm": (learning_rate * optax.tree.norm(updates), one),
+        "parameter_norm": (optax.tree.norm(trainable), one),
         "learning_rate": (jnp.asarray(learning_rate, jnp.float32), one),
         "skipped": (bad.astype(jnp.float32), one),
     }

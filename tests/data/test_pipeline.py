@@ -144,6 +144,8 @@ def test_sources_take_turns_by_weight():
     made = data([(Named(50), 1), (Named(70), 3)], buckets=[(8, 8, 4)])
     turns = [made.which(i)[0] for i in range(40)]
     assert turns.count(0) == 10 and all(turns[n : n + 4].count(0) == 1 for n in range(0, 40, 4))
+    evenly = data([(Named(50), 2), (Named(70), 4)], buckets=[(8, 8, 4)])
+    assert [evenly.which(i)[0] for i in range(6)] in ([1, 0, 1] * 2, [0, 1, 1] * 2, [1, 1, 0] * 2)
     for source, length in ((0, 50), (1, 70)):
         clips = [j for s, j in map(made.which, range(4 * 70)) if s == source]
         assert sorted(clips[:length]) == list(range(length))
@@ -162,6 +164,7 @@ def test_a_clip_that_fails_is_replaced_by_a_rule_and_counted(caplog):
     expected = np.concatenate([batch.label for batch in first(12, whole.batches())])
     kept = ~np.isin(expected, (3, 7))
     assert np.array_equal(labels[kept], expected[kept])
+    assert len(set(labels[~kept].tolist())) > 2
 
 
 def test_when_nothing_can_be_read_the_run_ends_with_a_sentence():

@@ -68,6 +68,16 @@ def test_objects_cover_points_and_uncover_them():
     assert covered > 20 and uncovered > 20
 
 
+def test_the_owner_of_a_pixel_is_the_layer_that_is_drawn_there():
+    grid = np.stack(np.meshgrid(np.arange(48.0), np.arange(48.0)), axis=-1)
+    for seed in range(10):
+        scene = rendered.Scene.drawn(seed, 3, 48, 48)
+        for moment in (-1.0, 0.0, 1.0):
+            drawn = scene.layers[-1].image(moment, 48, 48)[..., 3] > 127
+            owned = scene.owner(grid, moment) == len(scene.layers) - 1
+            assert np.sum(drawn != owned) <= 0.02 * np.sum(drawn) + 1
+
+
 def test_a_covered_point_lies_under_an_object_of_the_scene():
     scene = rendered.Scene.drawn(1, 3, 32, 32)
     middle = scene.layers[-1].motion.position
@@ -78,11 +88,11 @@ def test_a_covered_point_lies_under_an_object_of_the_scene():
 def test_motion_is_smooth_and_repeating_a_frame_is_clearly_wrong():
     videos = np.stack([rendered.render(seed, 9, 32, 32) for seed in range(100)]).astype(float)
     ahead = psnr(videos[:, 4:5] - videos[:, 5:9])
-    assert 16 < ahead < 20
+    assert 13 < ahead < 17
     for seed in range(5):
         _, truth = rendered.render(seed, 9, 32, 32, truth=True)
         bend = np.diff(truth.tracks, n=2, axis=1)
-        assert np.abs(bend).max() < 0.15  # pixels a frame, each frame
+        assert np.abs(bend).max() < 0.25  # pixels a frame, each frame
 
 
 def test_a_seed_is_a_video_and_a_longer_clip_is_the_same_scene():

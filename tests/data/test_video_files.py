@@ -71,6 +71,35 @@ def test_a_frame_that_is_not_there_is_named(tmp_path):
         list(video_files.read(tmp_path / "b.mp4", [0]))
 
 
+def _damaged(path) -> int:
+    """Flips bits of a film until the decoder marks one frame; returns that frame's number."""
+    whole = path.read_bytes()
+    for place in range(len(whole) // 3, len(whole) - 64, 61):
+        path.write_bytes(whole[:place] + bytes(b ^ 0x5A for b in whole[place : place + 4]))
+        with path.open("ab") as file:
+            file.write(whole[place + 4 :])
+        try:
+            with av.open(str(path)) as container:
+                container.streams.video[0].codec_context.thread_count = 1
+                marks = [frame.is_corrupt for frame in container.decode(video=0)]
+        except av.FFmpegError:
+            continue
+        if len(marks) == 40 and sum(marks) == 1 and marks.index(True) > 2:
+            return marks.index(True)
+    raise AssertionError("no damage that the decoder notices")
+
+
+def test_a_corrupt_frame_fails_the_frames_that_lean_on_it(tmp_path):
+    steps = np.random.default_rng(0).integers(-9, 10, (40, 48, 64, 3)).cumsum(axis=0)
+    path = tmp_path / "a.mp4"
+    films.encode(path, np.clip(128 + steps, 0, 255).astype(np.uint8), g="40", bf="0")
+    entry = manifest.probe(path)
+    corrupt = _damaged(path)
+    assert len(list(video_files.read(path, entry.pts(range(corrupt))))) == corrupt
+    with pytest.raises(ClipError, match="a.mp4: corrupt data before pts"):
+        list(video_files.read(path, entry.pts([corrupt + 1])))
+
+
 def test_pixels_of_the_wrong_kind_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"uint8 \[n, H, W, 3\], got float32 \[2, 4, 4, 3\]"):
         video_files.write(tmp_path / "a.mp4", [np.zeros((2, 4, 4, 3), np.float32)])

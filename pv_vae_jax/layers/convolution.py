@@ -1,0 +1,176 @@
+"""The 3-D convolution, causal in time, in several exact forms.
+
+    y[t, h, w] = sum_{i, j, l} x[st t + i, ss h + j - p, ss w + l - p] W[i, j, l]           (1)
+    dW[i, j, l] = sum_{t, h, w} x[t + i, h + j - p, w + l - p]^T dy[t, h, w]                (2)
+
+``x`` already holds the frames before the clip; space is padded with zeros, for a stride of 2 on the
+far side only.  The forms of (1) agree but for rounding:
+
+    conv3d   one 3-D convolution                                     accelerators
+    taps     the sum over i of 2-D convolutions of all frames        CPU, large frames
+    stack    one 2-D convolution, the taps i stacked on channels     CPU, small frames
+
+The form depends on the platform (known when the program is lowered), the kernel, C, H and W, never
+on B or T, so that a prefix or a chunk of a clip gets the bits of the whole.  On CPU a library may
+still choose its order of summation by the number of rows (B T H W) when there are few of them;
+zero frames fill up to ``LEAST_ROWS``, above which the order no longer changes (tried on jaxlib
+0.10.2 and 0.12.0.1; tests/layers/test_convolution.py).  (2) is kh matrix products on CPU: the kt
+taps of ``x`` against the kw shifts of ``dy``, wide even where the layer is narrow.
+"""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+LEAST_ROWS = 128
+SMALL_FRAME = 2**15  # values in a frame; measured with launch/bench/convolution.py
+
+Strides = tuple[int, int]
+
+
+def _padding(kernel: int, stride: int) -> tuple[int, int]:
+    total = kernel - stride
+    return total // 2, total - total // 2
+
+
+def with_least_rows(function: Callable, *frames: jax.Array, rows: int) -> jax.Array:
+    """``function`` of arrays ``[N, ...]``, each item ``rows`` rows, at least LEAST_ROWS in all.
+
+    Zero items are added behind and their results cut off.
+    """
+    count = frames[0].shape[0]
+    missing = -(-LEAST_ROWS // rows) - count
+    if missing <= 0:
+        return function(*frames)
+    padded = (jnp.pad(x, [(0, missing)] + [(0, 0)] * (x.ndim - 1)) for x in frames)
+    return function(*padded)[:count]
+
+
+def _conv2d(x: jax.Array, w: jax.Array, stride: int) -> jax.Array:
+    """Each frame alone: ``[N, H, W, C]`` to ``[N, H', W', O]``."""
+    pads = [_padding(k, stride) for k in w.shape[:2]]
+    if any(size <= k for size, k in zip(x.shape[1:3], w.shape[:2], strict=True)):
+        # XLA exchanges image and kernel here and falls into a slow loop, unless the pad is real.
+        x = lax.optimization_barrier(jnp.pad(x, [(0, 0), *pads, (0, 0)]))
+        pads = [(0, 0), (0, 0)]
+    return lax.conv_general_dilated(
+        x, w, (stride, stride), pads, dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+
+
+def _all_frames(x: jax.Array, w: jax.Array, stride: int) -> jax.Array:
+    """:func:`_conv2d` of ``[B, T, H, W, C]``."""
+    b, t, h, width, c = x.shape
+    conv = functools.partial(_conv2d, w=w, stride=stride)
+    rows = (h // stride) * (width // stride)
+    y = with_least_rows(conv, x.reshape(b * t, h, width, c), rows=max(1, rows))
+    return y.reshape(b, t, *y.shape[1:])
+
+
+def _taps(x: jax.Array, count: int, stride: int) -> list[jax.Array]:
+    """The frames that each temporal tap reads: ``count`` arrays ``[B, T', H, W, C]``."""
+    outputs = (x.shape[1] - count) // stride + 1
+    return [x[:, i : i + stride * (outputs - 1) + 1 : stride] for i in range(count)]
+
+
+def conv3d(x: jax.Array, w: jax.Array, strides: Strides) -> jax.Array:
+    """Equation (1) as one 3-D convolution; float32 means float32, also where TF32 is a default."""
+    pads = [(0, 0)] + [_padding(k, strides[1]) for k in w.shape[1:3]]
+    return lax.conv_general_dilated(
+        x,
+        w,
+        (strides[0], strides[1], strides[1]),
+        pads,
+        dimension_numbers=("NDHWC", "DHWIO", "NDHWC"),
+        precision=lax.Precision.HIGHEST if x.dtype == jnp.float32 else None,
+    )
+
+
+def taps(x: jax.Array, w: jax.Array, strides: Strides) -> jax.Array:
+    """Equation (1) as a sum over the temporal taps."""
+    frames = _taps(x, w.shape[0], strides[0])
+    return sum(_all_frames(f, w[i], strides[1]) for i, f in enumerate(frames))
+
+
+def stack(x: jax.Array, w: jax.Array, strides: Strides) -> jax.Array:
+    """Equation (1) with the temporal taps stacked on the channels."""
+    kt, kh, kw, c, o = w.shape
+    frames = jnp.concatenate(_taps(x, kt, strides[0]), axis=-1)
+    return _all_frames(frames, w.transpose(1, 2, 0, 3, 4).reshape(kh, kw, kt * c, o), strides[1])
+
+
+FORMS = {"conv3d": conv3d, "taps": taps, "stack": stack}
+
+
+def form_on_cpu(height: int, width: int, channels: int) -> str:
+    """The faster form on CPU: by the frame's size, never by B or T."""
+    return "stack" if height * width * channels <= SMALL_FRAME else "taps"
+
+
+def _on_cpu(x: jax.Array, w: jax.Array, strides: Strides) -> jax.Array:
+    return FORMS[form_on_cpu(*x.shape[2:])](x, w, strides)
+
+
+def weight_gradient(x: jax.Array, dy: jax.Array, kernel: tuple[int, int, int]) -> jax.Array:
+    """Equation (2) for stride 1: float32 ``[kt, kh, kw, C, O]``."""
+    (kt, kh, kw), c, o = kernel, x.shape[-1], dy.shape[-1]
+    height, pad_w = x.shape[2], _padding(kw, 1)
+    left = jnp.concatenate(_taps(x, kt, 1), axis=-1)
+    left = jnp.pad(left, [(0, 0), (0, 0), _padding(kh, 1), (0, 0), (0, 0)])
+    padded = jnp.pad(dy, [(0, 0), (0, 0), (0, 0), pad_w[::-1], (0, 0)])
+    shifts = [padded[:, :, :, i : i + dy.shape[3]] for i in reversed(range(kw))]
+    right = jnp.concatenate(shifts, axis=-1).reshape(-1, kw * o)
+    rows = [left[:, :, j : j + height].reshape(-1, kt * c) for j in range(kh)]
+    products = [jnp.dot(r.T, right, preferred_element_type=jnp.float32) for r in rows]
+    return jnp.stack(products).reshape(kh, kt, c, kw, o).transpose(1, 0, 3, 2, 4)
+
+
+def _gradients_on_cpu(
+    x: jax.Array, w: jax.Array, dy: jax.Array, strides: Strides
+) -> tuple[jax.Array, jax.Array]:
+    if strides != (1, 1):
+        return jax.vjp(functools.partial(_on_cpu, strides=strides), x, w)[1](dy)
+    ahead = w.shape[0] - 1
+    around = jnp.pad(dy, [(0, 0), (ahead, ahead), (0, 0), (0, 0), (0, 0)])
+    dx = _on_cpu(around, jnp.flip(w, (0, 1, 2)).swapaxes(3, 4), strides)
+    return dx, weight_gradient(x, dy, w.shape[:3]).astype(w.dtype)
+
+
+def _gradients(
+    x: jax.Array, w: jax.Array, dy: jax.Array, strides: Strides
+) -> tuple[jax.Array, jax.Array]:
+    return jax.vjp(functools.partial(conv3d, strides=strides), x, w)[1](dy)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def causal_conv3d(x: jax.Array, w: jax.Array, strides: Strides = (1, 1)) -> jax.Array:
+    """Equation (1) in the form that suits the platform.
+
+    Args:
+      x: ``[B, T + kt - 1, H, W, C]``, the frames before the clip included.
+      w: ``[kt, kh, kw, C, O]``, of the type of ``x``.
+      strides: (time, space).
+
+    Returns:
+      ``[B, 1 + (T - 1) // st, H // ss, W // ss, O]``.
+    """
+    default = functools.partial(conv3d, strides=strides)
+    return lax.platform_dependent(
+        x, w, cpu=functools.partial(_on_cpu, strides=strides), default=default
+    )
+
+
+def _forward(x, w, strides):
+    return causal_conv3d(x, w, strides), (x, w)
+
+
+def _backward(strides, saved, dy):
+    cpu = functools.partial(_gradients_on_cpu, strides=strides)
+    default = functools.partial(_gradients, strides=strides)
+    return lax.platform_dependent(*saved, dy, cpu=cpu, default=default)
+
+
+causal_conv3d.defvjp(_forward, _backward)

@@ -1,0 +1,78 @@
+import importlib.metadata
+import subprocess
+import sys
+
+import pytest
+
+from launch import door
+
+
+@pytest.fixture
+def environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("XLA_FLAGS", "--mine=1")
+    monkeypatch.setenv("PV_VAE_JAX_CACHE", str(tmp_path))
+    for name in ("DIR", "MIN_COMPILE_TIME_SECS"):
+        prefix = "JAX_COMPILATION_CACHE_" if name == "DIR" else "JAX_PERSISTENT_COMPILATION_CACHE_"
+        monkeypatch.setenv(prefix + name, "")
+        monkeypatch.delenv(prefix + name)
+    monkeypatch.delenv("PV_VAE_JAX_TRACEBACK", raising=False)
+    return monkeypatch
+
+
+def test_flags_of_xla_are_set_once_before_the_users_and_only_for_tried_versions(environment):
+    import os
+
+    environment.setattr(importlib.metadata, "version", lambda name: "1.2.3")
+    door.prepare()
+    assert os.environ["XLA_FLAGS"] == "--mine=1"
+    environment.setitem(door.XLA_FLAGS, "1.2.3", "--ours=1")
+    door.prepare()
+    door.prepare()
+    assert os.environ["XLA_FLAGS"] == "--ours=1 --mine=1"
+
+
+def test_compiled_programs_are_kept_where_the_user_says(environment, tmp_path):
+    import os
+
+    door.prepare()
+    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == str(tmp_path / "xla")
+    environment.setenv("JAX_COMPILATION_CACHE_DIR", "elsewhere")
+    door.prepare()
+    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == "elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ValueError("17 frames."), "error: 17 frames.\n"),
+        (FileNotFoundError("there is no model file x."), "error: there is no model file x.\n"),
+        (PermissionError(13, "Permission denied", "out"), "error: out: permission denied.\n"),
+    ],
+)
+def test_a_users_error_is_a_sentence_and_exit_code_2(environment, capsys, error, told):
+    def main():
+        raise error
+
+    with pytest.raises(SystemExit) as exit:
+        door.run(main)
+    assert exit.value.code == 2
+    assert capsys.readouterr().err == told
+    environment.setenv("PV_VAE_JAX_TRACEBACK", "1")
+    with pytest.raises(type(error)):
+        door.run(main)
+
+
+def test_a_fault_of_ours_keeps_its_traceback(environment):
+    with pytest.raises(ZeroDivisionError):
+        door.run(lambda: 1 / 0)
+
+
+@pytest.mark.parametrize("name", ["reconstruct", "export"])
+def test_help_is_a_page_and_needs_no_jax(name):
+    code = (
+        f"import sys; from launch import {name} as door; text = door.parser().format_help(); "
+        "assert 'jax' not in sys.modules; print(text)"
+    )
+    page = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert f"python -m launch.{name} --" in page.stdout
+    assert "examples:" in page.stdout and "exit code:" in page.stdout
