@@ -1,4 +1,4 @@
-"""Package description; tools are configured in pyproject.toml, exact versions in constraints.txt."""
+"""The package; its tools are configured in pyproject.toml, exact versions in constraints.txt."""
 
 import pathlib
 import re

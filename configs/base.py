@@ -1,6 +1,6 @@
 """The base of every config: all keys there are, with defaults, locked.
 
-A config file imports :func:`base` and :func:`stage`, sets what differs and returns the result; a key
+A config file imports :func:`base` and :func:`stage`, sets what differs, returns the result; a key
 that is not here is refused, in the file and on the command line.  Keys under ``runtime`` and the
 ``steps`` of the stages may change when a run goes on; all others are its identity.
 """
@@ -54,9 +54,7 @@ def stage(**changes) -> ConfigDict:
 
 def decoder_stage(**changes) -> ConfigDict:
     """Decoder fine-tuning: encoder frozen, nothing withheld, plain reconstruction."""
-    config = stage(
-        withholding={"kind": "none"}, weights={"kl": 0.0}, trainable="^decoder/"
-    )
+    config = stage(withholding={"kind": "none"}, weights={"kl": 0.0}, trainable="^decoder/")
     config.update(changes)
     return config
 
@@ -83,6 +81,7 @@ def base(model: str = "pv_vae_tiny") -> ConfigDict:
                 "log_every": 50,
                 "evaluate_every": 1000,
                 "evaluate_clips": 16,
+                "final_clips": 64,  # for the figures at the end of the run
                 "observe": 9,  # frames seen before prediction, in evaluation
                 "checkpoint_every": 500,
                 "keep": 2,

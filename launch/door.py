@@ -42,7 +42,7 @@ def run(main: Callable[[], None]) -> None:
     prepare()
     try:
         main()
-    except (ValueError, OSError) as error:
+    except (ValueError, FloatingPointError, OSError) as error:
         if os.environ.get("PV_VAE_JAX_TRACEBACK"):
             raise
         print(f"error: {sentence(error)}", file=sys.stderr)

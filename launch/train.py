@@ -34,6 +34,17 @@ PROCESSES = flags.DEFINE_integer("processes", 1, "How many processes there are."
 PROCESS = flags.DEFINE_integer("process", 0, "Which of them this is, from 0.", lower_bound=0)
 
 
+def _parse(arguments: list[str]) -> list[str]:
+    """The command line; a sentence for a key or value that the config does not take."""
+    try:
+        return flags.FLAGS(arguments)
+    except (flags.Error, AttributeError, KeyError, TypeError, ValueError) as error:
+        why = " ".join(str(error.args[0]).replace("\\n", " ").split()).strip("'\"")
+        keys = [argument.split("=")[0] for argument in arguments if "--config." in argument]
+        named = [key for key in keys if key.split(".")[-1] in why]
+        raise ValueError(f"{named[0]}: {why}" if named and named[0] not in why else why) from error
+
+
 def _connect() -> None:
     if COORDINATOR.value is None:
         if PROCESSES.value > 1:
@@ -66,11 +77,14 @@ def main(arguments: list[str]) -> int:
         params = jax.eval_shape(run.initial_params)
         print(f"{config['model']['name']} {run.module.spec}: {trees.count(params):,} parameters")
     evaluate = during_training.Evaluate(run)
-    if loop.train(run, folder, evaluate) is None:
+    vae = loop.train(run, folder, evaluate)
+    if vae is None:
         print("stopped; the same command goes on.", file=sys.stderr)
+    elif jax.process_index() == 0:
+        print(evaluate.report(vae, run.stages[-1], folder))
     return 0
 
 
 if __name__ == "__main__":
     flags.mark_flags_as_required(["config", "workdir"])
-    door.run(lambda: app.run(main))
+    door.run(lambda: app.run(main, flags_parser=_parse))

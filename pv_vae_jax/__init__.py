@@ -1,10 +1,10 @@
 """Predictive video VAEs in JAX: table of contents of the public API.
 
-    import pv_vae_jax as pv
-    vae = pv.load("exports/quickstart.npz")       # or pv.create("pv_vae_tiny", seed=0)
-    z = vae.encode(video)                         # [B, T, H, W, 3] uint8 or float in [-1, 1]
-    again = vae.decode(z)
-    future = vae.predict(video[:, :5], frames=9)
+import pv_vae_jax as pv
+vae = pv.load("exports/quickstart.npz")       # or pv.create("pv_vae_tiny", seed=0)
+z = vae.encode(video)                         # [B, T, H, W, 3] uint8 or float in [-1, 1]
+again = vae.decode(z)
+future = vae.predict(video[:, :5], frames=9)
 """
 
 from pv_vae_jax.checkpoint.export import load, save

@@ -7,9 +7,9 @@ examples.  This is the only file in which terms meet their weights.  A weight of
 term from the program.  Every term of pixels is also reported on observed and on withheld frames
 apart.
 
-``mask`` and ``slice`` are one function: ``slice`` encodes only the groups that are seen (``withheld``
-is then a constant of the program), ``mask`` encodes all of them; :meth:`PVVAE.pad` replaces what
-``batch.observed`` says was not seen.
+``mask`` and ``slice`` are one function: ``slice`` encodes only the groups that are seen
+(``withheld`` is then a constant of the program), ``mask`` encodes all of them; :meth:`PVVAE.pad`
+replaces what ``batch.observed`` says was not seen.
 Reference: arXiv 2605.02134, section 3, equation (1).
 """
 
@@ -67,7 +67,12 @@ def _mean_over(values: jax.Array, where: jax.Array) -> jax.Array:
 
 
 def predict(
-    module: nn.Module, params, batch: Batch, latent_key: jax.Array, padding_key: jax.Array, withheld: int
+    module: nn.Module,
+    params,
+    batch: Batch,
+    latent_key: jax.Array,
+    padding_key: jax.Array,
+    withheld: int,
 ):
     """Withholds, encodes, samples, pads, decodes.
 

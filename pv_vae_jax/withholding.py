@@ -51,7 +51,9 @@ class Withholding:
 
     def of_step(self, seed: int, step: int, groups: int) -> int:
         """The k of one update (``slice``): a function of (seed, step), the same on all hosts."""
-        return int(rng.host_generator(seed, "withholding/step", step).integers(self.most(groups) + 1))
+        return int(
+            rng.host_generator(seed, "withholding/step", step).integers(self.most(groups) + 1)
+        )
 
 
 def observed_groups(withheld: np.ndarray, groups: int) -> np.ndarray:

@@ -103,7 +103,10 @@ def test_a_weight_of_zero_removes_its_term():
 @pytest.mark.parametrize(
     "weights, sentence",
     [
-        ({"mse": 1.0, "ssim": 1.0}, "weights.ssim: no such term; the terms are mse, difference, kl"),
+        (
+            {"mse": 1.0, "ssim": 1.0},
+            "weights.ssim: no such term; the terms are mse, ",
+        ),
         ({"mse": 1.0, "gan": 0.1}, "weights.gan is 0.1, but this version has no gan term"),
         ({"mse": -1.0}, "weights.mse is -1.0; a weight is at least 0"),
         ({"kl": 1.0}, "at least one weight of mse, difference"),

@@ -44,7 +44,7 @@ def frames_of(groups: int, temporal: int) -> int:
 
 
 def sizes_around(size: int, spatial: int) -> tuple[int, int]:
-    """The nearest multiples of ``spatial``: at most ``size`` (but positive) and at least ``size``."""
+    """The nearest positive multiples of ``spatial``: at most ``size``, and at least ``size``."""
     below = max(spatial, size // spatial * spatial)
     return below, below if below >= size else below + spatial
 

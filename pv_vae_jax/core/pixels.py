@@ -1,6 +1,6 @@
 """Pixels: uint8 in [0, 255] at rest, float32 in [-1, 1] inside.
 
-    x = u / 127.5 - 1,        u = round(clip(x, -1, 1) * 127.5 + 127.5)               (1)
+x = u / 127.5 - 1,        u = round(clip(x, -1, 1) * 127.5 + 127.5)               (1)
 """
 
 import jax

@@ -9,6 +9,7 @@ so an epoch passes each part of each file about once, whatever the lengths of th
 """
 
 import dataclasses
+import functools
 import logging
 import math
 import os
@@ -21,6 +22,12 @@ from pv_vae_jax.data import manifest, photographs, rendered, video_files
 from pv_vae_jax.data.clips import Clip, Draw
 
 log = logging.getLogger(__name__)
+
+
+@functools.cache
+def _say_once(name: str, reason: str) -> None:
+    """Each bad file is named once in a process, however many sources meet it."""
+    log.warning("%s is not used: %s", name, reason)
 
 
 class Source(Protocol):
@@ -109,7 +116,7 @@ class VideoFiles:
 
     def _hold(self, entries: list[manifest.Entry], tried: int, refused: dict[str, str]) -> None:
         for name, reason in refused.items():
-            log.warning("%s is not used: %s", name, reason)
+            _say_once(name, reason)
         if not entries:
             reasons = "\n".join(f"  {name}: {reason}" for name, reason in self.refused.items())
             raise FileNotFoundError(f"none of {tried} files at {self.where} is usable:\n{reasons}")

@@ -1,9 +1,10 @@
-"""What the training loop calls at intervals: held-out figures, a strip and a film.
+"""What a run shows of itself, at intervals and at its end: held-out figures, a strip and a film.
 
 For every source of the run: reconstruction PSNR, prediction error and that of the last frame
 repeated (evaluation/held_out.py) on fixed held-out clips; pictures of the first of them.
 """
 
+import json
 import pathlib
 
 import numpy as np
@@ -13,7 +14,9 @@ from pv_vae_jax.evaluation import held_out, pictures
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.training.run import Run
 from pv_vae_jax.training.stages import Stage
+from pv_vae_jax.training.workdir import write_atomically
 
+BATCH = 8
 PICTURE_RATE = 6.0  # frames per second of the films
 
 
@@ -22,31 +25,29 @@ class Evaluate:
 
     def __init__(self, run: Run):
         self._run = run
-        self._clips: dict[str, dict[str, np.ndarray]] = {}
+        self._observe = run.config["runtime"]["observe"]
+        self._clips: dict[tuple[str, int], dict[str, np.ndarray]] = {}
 
-    def clips(self, stage: Stage) -> dict[str, np.ndarray]:
+    def clips(self, stage: Stage, count: int) -> dict[str, np.ndarray]:
         """Held-out clips of a stage by source, uint8 ``[n, T, H, W, 3]``."""
-        if stage.name not in self._clips:
-            count = self._run.config["runtime"]["evaluate_clips"]
-            self._clips[stage.name] = self._run.held_out(stage, count)
-        return self._clips[stage.name]
+        key = (stage.name, count)
+        if key not in self._clips:
+            self._clips[key] = self._run.held_out(stage, count)
+        return self._clips[key]
 
-    def figures(self, vae: VideoVAE, stage: Stage) -> dict[str, held_out.HeldOut]:
+    def figures(self, vae: VideoVAE, stage: Stage, count: int) -> dict[str, held_out.HeldOut]:
         """The figures of each source, by its name."""
-        observe = self._run.config["runtime"]["observe"]
-        batch = 8
         return {
-            source: held_out.evaluate(
-                vae, np.array_split(clips, -(-len(clips) // batch)), observe, f"held-out {source}"
-            )
-            for source, clips in self.clips(stage).items()
+            source: held_out.evaluate(vae, _batches(clips), self._observe, f"held-out {source}")
+            for source, clips in self.clips(stage, count).items()
         }
 
     def pictures(self, vae: VideoVAE, stage: Stage, folder: pathlib.Path, clips: int = 1) -> None:
-        """A strip and a film of the first clips of each source: original | reconstruction | prediction."""
+        """A strip and a film of each source's first clips: original, reconstruction, prediction."""
         folder.mkdir(parents=True, exist_ok=True)
-        observe = self._run.config["runtime"]["observe"]
-        for source, videos in self.clips(stage).items():
+        observe = self._observe
+        count = self._run.config["runtime"]["evaluate_clips"]
+        for source, videos in self.clips(stage, count).items():
             for number, video in enumerate(videos[:clips]):
                 rows = {
                     "original": video,
@@ -59,11 +60,12 @@ class Evaluate:
 
     def __call__(self, vae: VideoVAE, stage: Stage, folder: pathlib.Path) -> dict[str, float]:
         """Writes pictures into ``folder`` and returns the values to record; {} for stills."""
-        if stage.data.frames <= self._run.config["runtime"]["observe"]:
+        if stage.data.frames <= self._observe:
             return {}
         self.pictures(vae, stage, folder)
         values = {}
-        for source, figures in self.figures(vae, stage).items():
+        count = self._run.config["runtime"]["evaluate_clips"]
+        for source, figures in self.figures(vae, stage, count).items():
             relative, *_ = figures.prediction.relative()
             values |= {
                 f"held_out/{source}/psnr": figures.mean_frame.model,
@@ -72,6 +74,20 @@ class Evaluate:
                 f"held_out/{source}/prediction_relative": relative,
             }
         return values
+
+    def report(self, vae: VideoVAE, stage: Stage, workdir: pathlib.Path) -> str:
+        """Writes ``results.json`` and ``pictures/final`` of a finished run; the figures as text."""
+        if stage.data.frames <= self._observe:
+            return f"held-out figures need clips of more than {self._observe} frames."
+        self.pictures(vae, stage, workdir / "pictures" / "final", clips=3)
+        figures = self.figures(vae, stage, self._run.config["runtime"]["final_clips"])
+        results = {source: figure.as_dict() for source, figure in figures.items()}
+        write_atomically(workdir / "results.json", json.dumps(results, indent=1))
+        return "\n\n".join(figure.text() for figure in figures.values())
+
+
+def _batches(clips: np.ndarray) -> list[np.ndarray]:
+    return [clips[first : first + BATCH] for first in range(0, len(clips), BATCH)]
 
 
 def _eight_bits(video) -> np.ndarray:

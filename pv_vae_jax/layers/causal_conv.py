@@ -5,18 +5,58 @@
 History is copies of frame 0 (``replicate``) or zeros; in a stream, after the first chunk, it is the
 last ``kt - st`` frames that the layer has seen.  With a time stride of 2 the outputs are those of
 frames 0, 2, 4, ...: frame 0 stays alone, 1 + 2n frames become 1 + n, later chunks of 2n become n.
+
+    W[tap] ~ N(0, a[tap]^2 / (C sum a^2)),   a = 1 on the taps of the output's own stride window,
+                                             a = FAR on the others (or 1 where ``spread``)  (2)
+
+so that a fresh model sees each place by itself and learns its surroundings; with all taps alike the
+first thousand steps are spent on undoing the mixture (docs/choices.md).
+
 The cache is a Linen collection: the first chunk is the one for which it is still empty, and where
 the collection is not mutable nothing is kept and nothing costs.
 """
 
+import functools
+import math
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from pv_vae_jax.core.precision import compute_dtype
 from pv_vae_jax.layers.convolution import causal_conv3d
 
 TIME_PADDINGS = ("replicate", "zeros")
+FAR = 1 / 16
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _normal(key: jax.Array, count: int) -> jax.Array:
+    return jax.random.normal(key, (count,))
+
+
+def initial_kernel(
+    key: jax.Array, shape: tuple[int, ...], strides: tuple[int, int], spread: bool
+) -> jax.Array:
+    """Equation (2), float32 ``[kt, kh, kw, C, O]``.
+
+    Drawn flat in powers of two: few distinct programs, so that ``init`` compiles five times faster.
+    """
+    count = math.prod(shape)
+    drawn = _normal(key, 1 << (count - 1).bit_length())[:count].reshape(shape)
+    taps = np.ones(shape[:3], np.float32)
+    if not spread:
+        taps *= FAR
+        before = [(side - strides[1]) // 2 for side in shape[1:3]]
+        own = [slice(first, first + strides[1]) for first in before]
+        taps[shape[0] - strides[0] :, own[0], own[1]] = 1.0
+    return drawn * (taps / math.sqrt(shape[3] * float((taps**2).sum())))[..., None, None]
+
+
+def _zeros_like(x: jax.Array) -> jax.Array:
+    """Zeros that the compiler takes for data: folded, they would round an image otherwise."""
+    return jax.lax.optimization_barrier(jnp.zeros_like(x))
 
 
 def is_streaming(module: nn.Module) -> bool:
@@ -29,10 +69,12 @@ class CausalConv3D(nn.Module):
 
     Attributes:
       features: output channels.
-      kernel: ``(kt, kh, kw)``, ``kt`` at least the time stride.
+      kernel: ``(kt, kh, kw)``, ``kt`` at least the time stride, ``kh`` and ``kw`` odd.
       strides: ``(st, ss)``, time and space, each 1 or 2.
       time_padding: "replicate" or "zeros".
       dtype: compute type, "float32" or "bfloat16"; the parameters are float32.
+      spread: fresh kernels weigh all taps alike; after nearest-neighbour upsampling, where only
+        the other taps tell the places of a block apart.
     """
 
     features: int
@@ -40,6 +82,7 @@ class CausalConv3D(nn.Module):
     strides: tuple[int, int] = (1, 1)
     time_padding: str = "replicate"
     dtype: str = "float32"
+    spread: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -51,7 +94,7 @@ class CausalConv3D(nn.Module):
         self._check()
         dtype = compute_dtype(self.dtype)
         shape = (*self.kernel, x.shape[-1], self.features)
-        w = self.param("kernel", nn.initializers.lecun_normal(), shape)
+        w = self.param("kernel", initial_kernel, shape, self.strides, self.spread)
         b = self.param("bias", nn.initializers.zeros, (self.features,))
         y = causal_conv3d(self._with_history(x.astype(dtype)), w.astype(dtype), self.strides)
         return y + b.astype(dtype).reshape(1, 1, 1, 1, -1)
@@ -60,7 +103,7 @@ class CausalConv3D(nn.Module):
         if self.has_variable("cache", "frames"):
             x = jnp.concatenate([self.get_variable("cache", "frames"), x], axis=1)
         elif self.kernel[0] > 1:
-            before = x[:, :1] if self.time_padding == "replicate" else jnp.zeros_like(x[:, :1])
+            before = x[:, :1] if self.time_padding == "replicate" else _zeros_like(x[:, :1])
             x = jnp.concatenate([before] * (self.kernel[0] - 1) + [x], axis=1)
         kept = self.kernel[0] - self.strides[0]
         if kept > 0 and is_streaming(self):
@@ -77,3 +120,5 @@ class CausalConv3D(nn.Module):
                 "strides (time, space) are 1 or 2 and the kernel spans the time stride; "
                 f"got strides {self.strides} with kernel {self.kernel}."
             )
+        if not all(side % 2 for side in self.kernel[1:]):
+            raise ValueError(f"kernel sides are odd in space, got the kernel {self.kernel}.")

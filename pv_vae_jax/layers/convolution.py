@@ -2,6 +2,7 @@
 
     y[t, h, w] = sum_{i, j, l} x[st t + i, ss h + j - p, ss w + l - p] W[i, j, l]           (1)
     dW[i, j, l] = sum_{t, h, w} x[t + i, h + j - p, w + l - p]^T dy[t, h, w]                (2)
+    dx[t + i] += sum_{j, l} dy[t, h - j + p, w - l + p] W[i, j, l]^T       for each i       (3)
 
 ``x`` already holds the frames before the clip; space is padded with zeros, for a stride of 2 on the
 far side only.  The forms of (1) agree but for rounding:
@@ -128,15 +129,24 @@ def weight_gradient(x: jax.Array, dy: jax.Array, kernel: tuple[int, int, int]) -
     return jnp.stack(products).reshape(kh, kt, c, kw, o).transpose(1, 0, 3, 2, 4)
 
 
+def input_gradient(w: jax.Array, dy: jax.Array) -> jax.Array:
+    """Equation (3): ``[B, T', H, W, O]`` to ``[B, T' + kt - 1, H, W, C]``."""
+    kt, kh, kw, c, o = w.shape
+    mirrored = jnp.flip(w, (1, 2)).transpose(1, 2, 4, 0, 3)  # [kh, kw, O, kt, C]
+    if form_on_cpu(*dy.shape[2:]) == "stack":
+        parts = jnp.split(_all_frames(dy, mirrored.reshape(kh, kw, o, kt * c), 1), kt, axis=-1)
+    else:
+        parts = [_all_frames(dy, mirrored[:, :, :, i], 1) for i in range(kt)]
+    space = [(0, 0)] * 3
+    return sum(jnp.pad(g, [(0, 0), (i, kt - 1 - i), *space]) for i, g in enumerate(parts))
+
+
 def _gradients_on_cpu(
     x: jax.Array, w: jax.Array, dy: jax.Array, strides: Strides
 ) -> tuple[jax.Array, jax.Array]:
     if strides != (1, 1):
         return jax.vjp(functools.partial(_on_cpu, strides=strides), x, w)[1](dy)
-    ahead = w.shape[0] - 1
-    around = jnp.pad(dy, [(0, 0), (ahead, ahead), (0, 0), (0, 0), (0, 0)])
-    dx = _on_cpu(around, jnp.flip(w, (0, 1, 2)).swapaxes(3, 4), strides)
-    return dx, weight_gradient(x, dy, w.shape[:3]).astype(w.dtype)
+    return input_gradient(w, dy), weight_gradient(x, dy, w.shape[:3]).astype(w.dtype)
 
 
 def _gradients(

@@ -67,5 +67,9 @@ class Upsample(nn.Module):
                 self.put_variable("cache", "started", jnp.ones((), jnp.bool_))
         x = jnp.repeat(jnp.repeat(x, space, axis=2), space, axis=3)
         return CausalConv3D(
-            x.shape[-1], time_padding=self.time_padding, dtype=self.dtype, name="conv"
+            x.shape[-1],
+            time_padding=self.time_padding,
+            dtype=self.dtype,
+            spread=True,
+            name="conv",
         )(x)

@@ -19,6 +19,7 @@ from pv_vae_jax.layers.causal_conv import CausalConv3D
 from pv_vae_jax.layers.resample import Downsample, Upsample, shuffle, unshuffle
 
 PAPER_STRIDES = ((2, 2), (2, 2), (1, 2), (1, 2))
+REMATS = ("none", "block")
 
 
 def _block(remat: str):

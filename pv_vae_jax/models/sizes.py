@@ -8,9 +8,10 @@
 import math
 from typing import Any
 
+from pv_vae_jax.core.precision import compute_dtype
 from pv_vae_jax.interface import LatentSpec
-from pv_vae_jax.models import cnn
-from pv_vae_jax.models.padding import Padding
+from pv_vae_jax.layers import causal_conv
+from pv_vae_jax.models import cnn, padding
 from pv_vae_jax.models.pv_vae import PVVAE
 
 _SHARED: dict[str, Any] = {
@@ -33,7 +34,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "pv_vae_small": _SHARED
     | {
         "patch": 2,
-        "widths": (64, 128, 256, 256),
+        "widths": (64, 128, 192, 192),
         "strides": ((2, 2), (2, 2), (1, 2)),
         "encoder_blocks": (2, 2, 2, 2),
         "decoder_blocks": (2, 2, 2, 2),
@@ -66,9 +67,32 @@ def fields(name: str, **overrides: Any) -> dict[str, Any]:
     return SIZES[name] | overrides
 
 
+def _check(size: dict[str, Any]) -> None:
+    stages = len(size["strides"]) + 1
+    for field in ("widths", "encoder_blocks", "decoder_blocks"):
+        if len(size[field]) != stages:
+            raise ValueError(
+                f"{stages - 1} strides make {stages} stages, but {field} has {len(size[field])}."
+            )
+    compute_dtype(size["dtype"])
+    known = {
+        "time_padding": causal_conv.TIME_PADDINGS,
+        "padding": padding.KINDS,
+        "remat": cnn.REMATS,
+    }
+    for field, values in known.items():
+        if size[field] not in values:
+            raise ValueError(f"{field} is one of {', '.join(values)}; got {size[field]!r}.")
+
+
 def build(name: str, **overrides: Any) -> PVVAE:
-    """The model of a named size, with overrides of its fields; ValueError as :func:`fields`."""
+    """The model of a named size, with overrides of its fields.
+
+    Raises:
+      ValueError: as :func:`fields`, or a field's length or value does not fit.
+    """
     size = fields(name, **overrides)
+    _check(size)
     strides = tuple(tuple(stride) for stride in size["strides"])
     kwargs = {
         "channels": size["channels"],
@@ -87,6 +111,6 @@ def build(name: str, **overrides: Any) -> PVVAE:
     return PVVAE(
         encoder=cnn.Encoder(blocks=tuple(size["encoder_blocks"]), **kwargs),
         decoder=cnn.Decoder(blocks=tuple(size["decoder_blocks"]), **kwargs),
-        padding=Padding(size["channels"], size["padding"]),
+        padding=padding.Padding(size["channels"], size["padding"]),
         spec=spec,
     )

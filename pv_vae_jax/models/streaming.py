@@ -18,16 +18,24 @@ from pv_vae_jax.interface import Posterior
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _step(module: nn.Module, method: str, params, cache, chunk):
+def step(module: nn.Module, method: str, params, cache, chunk: jax.Array):
+    """One chunk through ``method``: its result, and the cache for the next (None at first)."""
     variables = {"params": params} | ({} if cache is None else {"cache": cache})
     out, state = module.apply(variables, chunk, method=method, mutable=["cache"])
     return out, state["cache"]
 
 
 def _stream(module: nn.Module, method: str, params, chunks: Iterable[jax.Array]) -> Iterator:
-    cache = None
-    for chunk in chunks:
-        out, cache = _step(module, method, params, cache, chunk)
+    cache, first = None, None
+    for number, chunk in enumerate(chunks):
+        kept = (chunk.shape[0], *chunk.shape[2:])
+        first = first or kept
+        if kept != first:
+            raise ValueError(
+                f"chunk {number} of a stream is {kept[1]} x {kept[2]} in a batch of {kept[0]}, "
+                f"but it began with {first[1]} x {first[2]} in a batch of {first[0]}."
+            )
+        out, cache = step(module, method, params, cache, chunk)
         yield out
 
 
@@ -42,7 +50,7 @@ def _checked(module: nn.Module, chunks: Iterable[jax.Array]) -> Iterator[jax.Arr
             below = frames // temporal * temporal
             raise ValueError(
                 f"chunk {number} of a stream has {temporal}n frames (only the first has 1 more), "
-                f"got {frames}: hand over {below or temporal} or {below + temporal}."
+                f"got {frames}: hand over {f'{below} or ' if below else ''}{below + temporal}."
             )
         yield chunk
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pv_vae_jax.core import dims, rng, trees
+from pv_vae_jax.core import dims, pixels, rng, trees
 from pv_vae_jax.interface import LatentSpec, Posterior
 from pv_vae_jax.models import streaming
 
@@ -30,7 +30,7 @@ def checked_pixels(video: Any) -> jax.Array:
     if np.ndim(video) != 5 or video.shape[-1] != 3:
         raise ValueError(f"a video is [B, T, H, W, 3], got shape {np.shape(video)}.")
     if video.dtype == np.uint8:
-        return jnp.asarray(video).astype(jnp.float32) / 127.5 - 1.0
+        return pixels.to_float(jnp.asarray(video))
     if not jnp.issubdtype(video.dtype, jnp.floating):
         raise ValueError(f"pixels are uint8 in [0, 255] or float in [-1, 1], got {video.dtype}.")
     low, high = float(video.min()), float(video.max())
@@ -127,8 +127,8 @@ class VideoVAE:
 
     def encode_stream(self, chunks: Iterable[Any]) -> Iterator[jax.Array]:
         """Normalised latents of video chunks: 1 + p a frames first, then p b frames each."""
-        pixels = (checked_pixels(chunk) for chunk in chunks)
-        for posterior in streaming.encode_stream(self.module, self.params, pixels):
+        checked = (checked_pixels(chunk) for chunk in chunks)
+        for posterior in streaming.encode_stream(self.module, self.params, checked):
             yield self._normalise(posterior.mean)
 
     def decode_stream(self, chunks: Iterable[Any]) -> Iterator[jax.Array]:

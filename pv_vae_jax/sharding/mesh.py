@@ -33,9 +33,9 @@ def check_batch(mesh: Mesh, batch: int, accumulate: int) -> None:
     if batch % (devices * accumulate):
         step = devices * accumulate
         raise ValueError(
-            f"a global batch of {batch} clips does not divide over {devices} devices x {accumulate} "
-            f"micro-batches; the nearest that do are {max(step, batch // step * step)} and "
-            f"{(batch // step + 1) * step}."
+            f"a global batch of {batch} clips does not divide over {devices} devices x "
+            f"{accumulate} micro-batches; the nearest that do are "
+            f"{max(step, batch // step * step)} and {(batch // step + 1) * step}."
         )
 
 

@@ -6,13 +6,16 @@ The host waits for the device only on logging steps.  A run that is stopped, kil
 goes on bit for bit when the same command is given again.
 """
 
+import contextlib
 import pathlib
 import time
 from collections.abc import Callable
 
 import jax
 
+from pv_vae_jax import objective
 from pv_vae_jax.core import trees
+from pv_vae_jax.data.batch import Batch
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import calibration, reporting, restore, vae_step
@@ -25,12 +28,14 @@ from pv_vae_jax.training.stopping import StopRequests
 Evaluator = Callable[[VideoVAE, Stage, pathlib.Path], dict[str, float]]
 
 
-class Clock:
-    """Where the time of a logging interval went: data wait, checkpoint, evaluation, the steps."""
+class Interval:
+    """What happened since the last record: reports of updates, and where the time went."""
 
     def __init__(self):
         self._begin = time.perf_counter()
         self._spent = {"data": 0.0, "checkpoint": 0.0, "evaluation": 0.0}
+        self._reports: list[objective.Report] = []
+        self._examples = 0
 
     def timed(self, what: str, function: Callable, *args):
         """Calls ``function(*args)`` and books its time."""
@@ -39,14 +44,18 @@ class Clock:
         self._spent[what] += time.perf_counter() - begin
         return result
 
-    def lap(self, steps: int, examples: int) -> dict[str, float]:
-        """Seconds per step of each part since the last lap, and examples per second."""
-        now = time.perf_counter()
-        whole = now - self._begin
-        values = {f"seconds/{what}": spent / steps for what, spent in self._spent.items()}
+    def add(self, report: objective.Report, examples: int) -> None:
+        """One more update; the report stays on the device."""
+        self._reports.append(report)
+        self._examples += examples
+
+    def values(self) -> dict[str, float]:
+        """Waits for the device; means of the reports, seconds per step, examples per second."""
+        values = reporting.merged(self._reports)
+        whole, steps = time.perf_counter() - self._begin, len(self._reports)
+        values |= {f"seconds/{what}": spent / steps for what, spent in self._spent.items()}
         values["seconds/step"] = (whole - sum(self._spent.values())) / steps
-        values["examples_per_second"] = examples / (whole - self._spent["evaluation"])
-        self.__init__()
+        values["examples_per_second"] = self._examples / (whole - self._spent["evaluation"])
         return values
 
 
@@ -81,14 +90,6 @@ class StageLoop:
             return restore.begin(self.run, self.stage, before, self.mesh)
         return restore.resume(self.run, self.stage, self.checkpoints, self.mesh)[0]
 
-    def _step_for(self, withheld: int) -> Callable:
-        if withheld not in self._steps:
-            self._steps[withheld] = vae_step.compiled(
-                self.run.module, self.stage, self.run.seed, withheld,
-                meshes.replicated(self.mesh), meshes.over_data(self.mesh),
-            )  # fmt: skip
-        return self._steps[withheld]
-
     def _save(self, state: states.TrainState, step: int) -> None:
         position = {"stage": self.stage.name, "step": step, "finished": step == self.stage.steps}
         self.checkpoints.save(step, state, position)
@@ -110,46 +111,64 @@ class StageLoop:
         Raises:
           FloatingPointError: ``runtime.skip_limit`` updates in a row were skipped.
         """
-        start, last, every = int(state.step), self.stage.steps, self.runtime
+        start, last = int(state.step), self.stage.steps
         data = self.run.training_data(self.stage)
         batches = data.batches(
-            start, jax.process_index(), jax.process_count(), every["workers"], every["threads"]
+            start,
+            jax.process_index(),
+            jax.process_count(),
+            self.runtime["workers"],
+            self.runtime["threads"],
         )
         reporter = reporting.Reporter(
             self.workdir, self.stage.name, earlier, start, last, jax.process_index() == 0
         )
-        reports, clock, examples = [], Clock(), 0
-        try:
+        with contextlib.closing(reporter):
+            interval = Interval()
             for step in range(start, last):
                 if stop.reached(self.offset + step):
                     self._save(state, step)
-                    reporter.say(f"stopped on request at step {step} of {self.stage.name}; saved.")
+                    reporter.say(f"stopped on request before step {step + 1}; saved.")
                     return state, False
-                batch = clock.timed("data", next, batches)
-                way = self.stage.withholding.way
-                withheld = int((~batch.observed[0]).sum()) if way == "slice" else 0
-                examples += batch.video.shape[0] * jax.process_count()
-                batch = meshes.put_batch(self.mesh, batch)
-                state, report = self._step_for(withheld)(state, batch)
-                reports.append(report)
-                done = step + 1
+                batch = interval.timed("data", next, batches)
+                state, report = self._update(state, batch)
+                interval.add(report, len(batch.index) * jax.process_count())
                 reporter.advance()
-                values = {}
-                if done % every["log_every"] == 0 or done == last:
-                    values = reporting.merged(reports)
-                    values |= clock.lap(len(reports), examples)
-                    values["replaced_clips"] = sum(count for count, _ in data.replaced.values())
-                    reports, examples = [], 0
+                done = step + 1
+                if self._is_due("log_every", done):
                     self._check_skips(state, done)
-                if every["evaluate_every"] and (done % every["evaluate_every"] == 0 or done == last):
-                    values |= clock.timed("evaluation", self._evaluate, state, done)
-                if values:
+                    values = interval.values()
+                    values["refused_files"] = len(data.refused)
+                    values["replaced_clips"] = sum(count for count, _ in data.replaced.values())
+                    interval = Interval()
                     reporter.record(done, values)
-                if done % every["checkpoint_every"] == 0 and done < last:
-                    clock.timed("checkpoint", self._save, state, done)
-        finally:
-            reporter.close()
+                if self._is_due("evaluate_every", done):
+                    values = interval.timed("evaluation", self._evaluate, state, done)
+                    reporter.record(done, values)
+                if self._is_due("checkpoint_every", done) and done < last:
+                    interval.timed("checkpoint", self._save, state, done)
         return state, True
+
+    def _is_due(self, what: str, step: int) -> bool:
+        """Every ``runtime[what]`` steps and at the last; never if it is 0."""
+        every = self.runtime[what]
+        return bool(every) and (step % every == 0 or step == self.stage.steps)
+
+    def _update(self, state: states.TrainState, batch: Batch):
+        """One update with this host's rows of the batch; one program for each k of ``slice``."""
+        withheld = 0
+        if self.stage.withholding.way == "slice":
+            withheld = int((~batch.observed[0]).sum())
+        if withheld not in self._steps:
+            self._steps[withheld] = vae_step.compiled(
+                self.run.module,
+                self.stage,
+                self.run.seed,
+                withheld,
+                meshes.replicated(self.mesh),
+                meshes.over_data(self.mesh),
+            )
+        return self._steps[withheld](state, meshes.put_batch(self.mesh, batch))
 
     def _check_skips(self, state: states.TrainState, step: int) -> None:
         in_row = int(state.skipped_in_row)
@@ -158,8 +177,8 @@ class StageLoop:
             self.checkpoints.close()
             raise FloatingPointError(
                 f"the gradient was not finite in the last {in_row} updates before step {step} of "
-                f"{self.stage.name} (limit: runtime.skip_limit = {self.runtime['skip_limit']}). The "
-                "run is saved; parameters are those of the last good update. Lower "
+                f"{self.stage.name}, the limit of runtime.skip_limit. The run is saved; its "
+                "parameters are those of the last good update. Lower "
                 f"config.stages.{self.stage.name}.optimizer.learning_rate, or look at the data."
             )
 

@@ -16,7 +16,7 @@ from pv_vae_jax import objective
 
 
 def merged(reports: list[objective.Report]) -> dict[str, float]:
-    """Means over several updates' reports of (sum, count); values without any count are left out."""
+    """Means over several reports of (sum, count); values without any count are left out."""
     host = jax.device_get(reports)
     values = {}
     for name in host[0]:
@@ -76,15 +76,15 @@ class Reporter:
             self._bar.write(text)
 
     def record(self, step: int, values: dict[str, float]) -> None:
-        """Writes the values of a step."""
-        if not self._enabled:
+        """Writes the values of a step, if there are any."""
+        if not (self._enabled and values):
             return
         self._lines.write(json.dumps({"stage": self._stage, "step": step, **values}) + "\n")
         for name, value in values.items():
             self._board.add_scalar(name, value, step)
         self._board.flush()
-        shown = {name: f"{values[name]:.4g}" for name in ("total", "mse") if name in values}
-        self._bar.set_postfix(shown)
+        if "total" in values:
+            self._bar.set_postfix({name: f"{values[name]:.4g}" for name in ("total", "mse")})
 
     def close(self) -> None:
         """Flushes and closes."""

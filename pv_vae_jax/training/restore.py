@@ -1,8 +1,8 @@
 """From a stage's start or a checkpoint to a train state, and from a run's folder to a model.
 
-    first stage            fresh parameters, or an export (``init_from``)
-    later stages           the model at the end of the stage before: its EMA, its statistics
-    a stage with a checkpoint     that checkpoint, every bit of it
+first stage            fresh parameters, or an export (``init_from``)
+later stages           the model at the end of the stage before: its EMA, its statistics
+a stage with a checkpoint     that checkpoint, every bit of it
 """
 
 import pathlib
@@ -36,9 +36,7 @@ def video_vae(run: Run, state: states.TrainState) -> VideoVAE:
 
 def _abstract(run: Run, stage: Stage, mesh: Mesh) -> Any:
     channels = np.zeros(run.module.spec.channels, np.float32)
-    shapes = jax.eval_shape(
-        lambda: states.start(run.initial_params(), channels, channels, stage)
-    )
+    shapes = jax.eval_shape(lambda: states.start(run.initial_params(), channels, channels, stage))
     return abstract_like(shapes, meshes.replicated(mesh))
 
 
@@ -49,7 +47,9 @@ def resume(
     return checkpoints.restore(_abstract(run, stage, mesh), step)
 
 
-def begin(run: Run, stage: Stage, before: states.TrainState | None, mesh: Mesh) -> states.TrainState:
+def begin(
+    run: Run, stage: Stage, before: states.TrainState | None, mesh: Mesh
+) -> states.TrainState:
     """The state at the first step of a stage; ``before`` is the end of the stage before it.
 
     Raises:

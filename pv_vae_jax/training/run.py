@@ -17,8 +17,6 @@ from pv_vae_jax.models import sizes
 from pv_vae_jax.training.stages import Stage, stages_of
 from pv_vae_jax.withholding import Withholding
 
-HELD_OUT_SEED = 2**31 - 1  # of the one fixed draw of held-out clips, whatever the run's seed
-
 
 @dataclasses.dataclass(frozen=True)
 class Run:
@@ -36,12 +34,11 @@ class Run:
         run = cls(config, module, stages_of(config))
         for stage in run.stages:
             try:
-                groups = dims.groups_of(stage.data.frames, module.spec.temporal)
+                dims.groups_of(stage.data.frames, module.spec.temporal)
                 for height, width, *_ in stage.data.buckets:
                     dims.check_size(height, width, module.spec.spatial)
             except ValueError as error:
                 raise ValueError(f"config.stages.{stage.name}.data: {error}") from error
-            del groups
         return run
 
     @property
@@ -61,7 +58,9 @@ class Run:
         found: dict[str, tuple[sources.Source, int]] = {}
         if data["videos"] and data["videos_weight"]:
             span = (cut, 1.0) if held_out else (0.0, cut)
-            found["videos"] = (sources.VideoFiles(data["videos"], span=span), data["videos_weight"])
+            first = jax.process_index() == 0
+            files = sources.VideoFiles(data["videos"], span=span, progress=first)
+            found["videos"] = (files.of_length(stage.data.frames), data["videos_weight"])
         if data["rendered_weight"]:
             split = "held_out" if held_out else "train"
             found["rendered"] = (sources.Rendered(split=split), data["rendered_weight"])
@@ -86,7 +85,7 @@ class Run:
         )
 
     def held_out(self, stage: Stage, count: int) -> dict[str, np.ndarray]:
-        """Held-out clips of each source by name, uint8 ``[count, T, H, W, 3]``.
+        """Held-out clips of each source by name, at most ``count``, uint8 ``[n, T, H, W, 3]``.
 
         They do not change with the run's seed: no augmentation, stride 1, the largest bucket.
         """
@@ -94,10 +93,15 @@ class Run:
         found = {}
         for name, (source, _) in self._sources(stage, held_out=True).items():
             clips_of = pipeline.TrainingData(
-                [source], [buckets.Bucket(height, width, count)], stage.data.frames,
-                self.module.spec.temporal, Withholding("none"), HELD_OUT_SEED, augment=None,
-            )  # fmt: skip
-            found[name] = next(clips_of.batches(0)).video
+                sources=[source],
+                buckets=[buckets.Bucket(height, width, min(count, len(source)))],
+                frames=stage.data.frames,
+                temporal=self.module.spec.temporal,
+                withholding=Withholding("none"),
+                seed=self.seed,  # of nothing: no clip is drawn
+                augment=None,
+            )
+            found[name] = clips_of.element(0)["video"]
         return found
 
     def calibration_videos(self, stage: Stage, batches: int) -> Iterator[np.ndarray]:

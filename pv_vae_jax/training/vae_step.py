@@ -30,7 +30,9 @@ def _add(left, right):
 def _gradient(module, stage: Stage, seed: int, withheld: int, state: TrainState, batch: Batch):
     """Mean gradient of the trainable leaves over the micro-batches, and the summed report."""
     trainable, frozen = trees.partition(state.params, stage.trainable)
-    keys = [rng.step_key(seed, f"{stage.name}/{name}", state.step) for name in ("latent", "padding")]
+    keys = [
+        rng.step_key(seed, f"{stage.name}/{name}", state.step) for name in ("latent", "padding")
+    ]
 
     def loss(trainable, micro):
         params = trees.merge(frozen, trainable)

@@ -1,7 +1,7 @@
 """A run is a folder: its config, the versions it ran with, its checkpoints, metrics and pictures.
 
     workdir/config.json          the resolved config; a run with another identity is refused
-    workdir/runs.jsonl           a line for each start: date, command, commit, versions, what changed
+    workdir/runs.jsonl           a line a start: date, command, commit, versions, what changed
     workdir/checkpoints/STAGE/   checkpoint/manager.py
     workdir/metrics.jsonl, tensorboard/, pictures/
 

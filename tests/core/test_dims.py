@@ -19,7 +19,9 @@ def test_another_length_is_refused_naming_the_nearest():
 
 def test_a_size_that_is_no_multiple_is_refused_naming_the_nearest():
     dims.check_size(32, 48, 16)
-    with pytest.raises(ValueError, match="height .* multiple of 16, got 33: crop to 32 or pad to 48"):
+    with pytest.raises(
+        ValueError, match="height .* multiple of 16, got 33: crop to 32 or pad to 48"
+    ):
         dims.check_size(33, 48, 16)
     with pytest.raises(ValueError, match="width .* got 9: pad to 16"):
         dims.check_size(32, 9, 16)

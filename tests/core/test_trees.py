@@ -4,7 +4,10 @@ import pytest
 
 from pv_vae_jax.core import trees
 
-TREE = {"encoder": {"conv": {"kernel": np.ones((2, 3)), "bias": np.ones(3)}}, "decoder": {"a": np.ones(4)}}
+TREE = {
+    "encoder": {"conv": {"kernel": np.ones((2, 3)), "bias": np.ones(3)}},
+    "decoder": {"a": np.ones(4)},
+}
 
 
 def test_partition_and_merge_are_inverse():

@@ -2,10 +2,10 @@ import json
 import os
 import pathlib
 
-import films
 import pytest
 
 from pv_vae_jax.data import manifest, video_files
+from tests.data import films
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@ import dataclasses
 import itertools
 import os
 
-import films
 import jax
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ from pv_vae_jax.data import sources, video_files
 from pv_vae_jax.data.clips import Augment, Clip, ClipError
 from pv_vae_jax.data.pipeline import ATTEMPTS, TrainingData
 from pv_vae_jax.withholding import Withholding
+from tests.data import films
 
 BUCKETS = ((16, 16, 4), (24, 16, 2))
 

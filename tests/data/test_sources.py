@@ -1,11 +1,11 @@
 import pathlib
 
-import films
 import numpy as np
 import pytest
 
 from pv_vae_jax.data import sources, video_files
 from pv_vae_jax.data.clips import Augment, Draw
+from tests.data import films
 
 
 @pytest.fixture(autouse=True)

@@ -1,10 +1,10 @@
 import av
-import films
 import numpy as np
 import pytest
 
 from pv_vae_jax.data import manifest, video_files
 from pv_vae_jax.data.clips import ClipError
+from tests.data import films
 
 
 def test_written_frames_are_read_back(tmp_path):

@@ -36,9 +36,7 @@ def params():
 
 
 def stepper(stage):
-    return vae_step.compiled(
-        MODULE, stage, 0, 0, meshes.replicated(MESH), meshes.over_data(MESH)
-    )
+    return vae_step.compiled(MODULE, stage, 0, 0, meshes.replicated(MESH), meshes.over_data(MESH))
 
 
 def begin(params, stage):
@@ -107,7 +105,11 @@ def test_decoder_fine_tuning_has_no_slots_for_the_encoder_and_keeps_its_bits(par
     after = jax.device_get(state.params)
     jax.tree.map(np.testing.assert_array_equal, after["encoder"], params["encoder"])
     jax.tree.map(np.testing.assert_array_equal, after["padding"], params["padding"])
-    pairs = zip(trees.flatten(after["decoder"]).items(), trees.flatten(params["decoder"]).values(), strict=True)
+    pairs = zip(
+        trees.flatten(after["decoder"]).items(),
+        trees.flatten(params["decoder"]).values(),
+        strict=True,
+    )
     still = [path for (path, new), old in pairs if np.array_equal(new, old)]
     # a frame of one latent has one key, whose attention is 1 whatever query and key are
     assert all("attention/query" in path or "attention/key" in path for path in still)

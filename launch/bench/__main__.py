@@ -1,0 +1,31 @@
+"""Benchmarks: two things in one process, alternating, and their ratio.
+
+    python -m launch.bench convolution    the forms of the 3-D convolution against each other
+    python -m launch.bench step           slice over mask and over plain reconstruction
+    python -m launch.bench pipeline       clips per second over bare decoding of the same files
+    python -m launch.bench start          seconds from command to first step, cold and warm
+
+Each takes --help.  Run them on an idle machine and quote the ratio with the command.
+"""
+
+import importlib
+import sys
+
+from launch import door
+
+NAMES = ("convolution", "step", "pipeline", "start")
+
+
+def main() -> None:
+    """Runs the benchmark that the first argument names."""
+    name, *rest = sys.argv[1:] or ["--help"]
+    if name in ("-h", "--help"):
+        print(__doc__.strip())
+        return
+    if name not in NAMES:
+        raise ValueError(f"no benchmark is named {name!r}; there are: {', '.join(NAMES)}.")
+    importlib.import_module(f"launch.bench.{name}").main(rest)
+
+
+if __name__ == "__main__":
+    door.run(main)

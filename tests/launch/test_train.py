@@ -1,0 +1,97 @@
+"""The training door as a user meets it: killed, resumed, refused."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from tests.launch import runs
+
+
+def same(left, right):
+    assert set(left) == set(right)
+    return [path for path in left if not np.array_equal(left[path], right[path])]
+
+
+def totals(workdir):
+    return [json.loads(line)["total"] for line in (workdir / "metrics.jsonl").open()]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """An uninterrupted run: 60 predictive and 30 decoder steps, no workers."""
+    workdir = tmp_path_factory.mktemp("whole") / "run"
+    done = runs.train(workdir, config=f"{runs.CONFIG}:60")
+    assert done.returncode == 0, done.stderr
+    return workdir
+
+
+def test_a_killed_run_resumes_bit_for_bit_with_other_workers(whole, tmp_path):
+    workdir, config = tmp_path / "run", f"{runs.CONFIG}:60"
+    killed = runs.start(workdir, "--config.runtime.workers=2", config=config)
+    runs.wait_for(workdir / "checkpoints" / "predictive" / "3", killed)
+    runs.kill(killed)
+    assert not (workdir / "checkpoints" / "predictive" / "60").exists()
+    done = runs.train(workdir, "--config.runtime.workers=1", config=config)
+    assert done.returncode == 0, done.stderr
+    assert "config.runtime.workers was 2 and is now 1" in done.stdout
+    for stage, step in (("predictive", 60), ("decoder", 30)):
+        ours, theirs = (runs.arrays(path, stage, step) for path in (workdir, whole))
+        assert len(ours) > 100 and not same(ours, theirs), stage
+    steps = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    places = [(record["stage"], record["step"]) for record in steps]
+    assert len(places) == len(set(places)) == 30
+    losses = {
+        path: [
+            json.loads(line)["total"] for line in (path / "metrics.jsonl").read_text().splitlines()
+        ]
+        for path in (workdir, whole)
+    }
+    assert losses[workdir] == losses[whole]
+
+
+def test_the_loss_falls_and_the_decoder_stage_keeps_encoder_and_statistics(whole):
+    records = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
+    assert records[-1]["mse"] < 0.8 * records[0]["mse"]
+    before, after = runs.arrays(whole, "predictive", 60), runs.arrays(whole, "decoder", 30)
+    encoder = [path for path in before if "params" in path and "encoder" in path]
+    # the stage begins with the EMA of the one before
+    for path in encoder:
+        ema = path.replace("params", "ema", 1)
+        np.testing.assert_array_equal(after[path], before[ema])
+    assert len(encoder) > 20
+    for path in (path for path in before if "latent_" in path):
+        np.testing.assert_array_equal(after[path], before[path])
+    mean, std = (next(after[p] for p in after if f"latent_{n}" in p) for n in ("mean", "std"))
+    assert np.abs(mean).max() > 0 and not np.allclose(std, 1)
+
+
+STAGE = "config.stages.predictive"
+BAD = {
+    "identity": (
+        f"--{STAGE}.optimizer.learning_rate=1e-2",
+        f"run of another config: {STAGE}.optimizer.learning_rate was 0.001 and is now 0.01",
+    ),
+    "unknown key": ("--config.sead=1", "--config.sead: .*seed"),
+    "type": ("--config.seed=one", "--config.seed=one: .*int"),
+    "folder": ("--config.data.videos=/no/such/folder", "/no/such/folder"),
+    "length": (f"--{STAGE}.data.frames=8", f"{STAGE}.data: .*got 8: cut to 5 or pad to 9"),
+    "term": (f"--{STAGE}.weights.gan=1.0", f"{STAGE}: weights.gan is 1.0, .* has no gan term"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_input_ends_with_a_sentence(whole, tmp_path, what):
+    argument, sentence = BAD[what]
+    workdir = whole if what == "identity" else tmp_path / "run"
+    done = runs.train(workdir, argument, config=f"{runs.CONFIG}:60")
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+    assert re.search(sentence, done.stderr.strip().splitlines()[-1])
+
+
+def test_an_unwritable_workdir_ends_with_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    done = runs.train(tmp_path / "file" / "run")
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    assert "--workdir" in done.stderr and "cannot be written" in done.stderr

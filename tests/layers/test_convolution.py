@@ -1,0 +1,145 @@
+"""Exactness is tried here on one layer; the models' tests try it on the whole."""
+
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pv_vae_jax.layers import convolution
+
+KERNEL, CHANNELS, FEATURES = (3, 3, 3), 5, 6
+
+
+def arrays(size, strides=(1, 1), batch=2, frames=5, kernel=KERNEL, dtype=np.float32):
+    random = np.random.default_rng(0)
+    x = random.standard_normal((batch, frames + kernel[0] - 1, size, size, CHANNELS))
+    w = random.standard_normal((*kernel, CHANNELS, FEATURES)) / 10
+    outputs = (frames - 1) // strides[0] + 1
+    dy = random.standard_normal((batch, outputs, size // strides[1], size // strides[1], FEATURES))
+    return x.astype(dtype), w.astype(dtype), dy.astype(dtype)
+
+
+def by_loops(x, w, dy, strides):
+    """Equations (1) to (3) of layers/convolution.py in float64, position by position."""
+    (kt, kh, kw), (st, ss) = w.shape[:3], strides
+    before = [(k - ss) // 2 for k in (kh, kw)]
+    after = [k - ss - b for k, b in zip((kh, kw), before, strict=True)]
+    x = x.astype(np.float64)
+    padded = np.pad(x, [(0, 0), (0, 0), *zip(before, after, strict=True), (0, 0)])
+    y, dw, dpadded = np.zeros(dy.shape), np.zeros(w.shape), np.zeros(padded.shape)
+    for t, h, v in itertools.product(*map(range, dy.shape[1:4])):
+        window = np.s_[:, st * t : st * t + kt, ss * h : ss * h + kh, ss * v : ss * v + kw]
+        y[:, t, h, v] = np.einsum("bijlc,ijlco->bo", padded[window], w)
+        dw += np.einsum("bijlc,bo->ijlco", padded[window], dy[:, t, h, v])
+        dpadded[window] += np.einsum("ijlco,bo->bijlc", w, dy[:, t, h, v])
+    rows, columns = (slice(b, b + n) for b, n in zip(before, x.shape[2:4], strict=True))
+    return y, dpadded[:, :, rows, columns], dw
+
+
+@pytest.mark.parametrize("strides", [(1, 1), (2, 1), (1, 2), (2, 2)], ids=str)
+def test_every_form_and_its_gradients_are_the_sum_over_the_window(strides):
+    x, w, dy = arrays(4, strides)
+    wanted = by_loops(x, w, dy, strides)
+
+    @jax.jit
+    def all_forms(x, w, dy):
+        results = {}
+        for name, form in (convolution.FORMS | {"chosen": convolution.causal_conv3d}).items():
+            y, back = jax.vjp(lambda x, w, form=form: form(x, w, strides), x, w)
+            results[name] = (y, *back(dy))
+        return results
+
+    for name, results in all_forms(x, w, dy).items():
+        for what, result, right in zip(("y", "dx", "dw"), results, wanted, strict=True):
+            error = np.abs(result - right).max() / np.abs(right).max()
+            assert error < 1e-6, f"{what} of {name}: {error}"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_frames_smaller_than_the_kernel_have_the_same_sums_and_gradients(size):
+    x, w, dy = arrays(size)
+
+    @jax.jit
+    def run(x, w, dy):
+        y, back = jax.vjp(convolution.causal_conv3d, x, w)
+        return y, *back(dy)
+
+    for result, right in zip(run(x, w, dy), by_loops(x, w, dy, (1, 1)), strict=True):
+        assert np.abs(result - right).max() < 1e-6 * np.abs(right).max()
+
+
+def test_the_gradients_of_large_frames_are_those_of_small_ones(monkeypatch):
+    x, w, dy = arrays(4)
+    right = by_loops(x, w, dy, (1, 1))
+    monkeypatch.setattr(convolution, "SMALL_FRAME", 0)
+    assert convolution.form_on_cpu(4, 4, CHANNELS) == "taps"
+    _, back = jax.vjp(convolution.causal_conv3d, x, w)
+    for result, wanted in zip(back(dy), right[1:], strict=True):
+        assert np.abs(result - wanted).max() < 1e-6 * np.abs(wanted).max()
+
+
+@pytest.mark.parametrize(
+    "size, channels, features, kernel, strides",
+    [
+        (8, 48, 32, (3, 3, 3), (1, 1)),
+        (8, 32, 32, (3, 3, 3), (2, 2)),
+        (4, 96, 96, (3, 3, 3), (2, 2)),
+        (2, 96, 128, (3, 3, 3), (1, 1)),
+        (2, 128, 96, (1, 1, 1), (1, 1)),
+        (1, 96, 64, (3, 3, 3), (1, 1)),
+    ],
+)
+def test_fewer_frames_or_clips_do_not_change_a_bit(size, channels, features, kernel, strides):
+    random = np.random.default_rng(0)
+    x = random.standard_normal((4, 17 + kernel[0] - 1, size, size, channels), np.float32)
+    w = random.standard_normal((*kernel, channels, features), np.float32) / 10
+    conv = jax.jit(convolution.causal_conv3d, static_argnums=2)
+    whole = np.asarray(conv(x, w, strides))
+    for batch, frames in ((1, 1), (1, 3), (2, 9)):
+        part = np.asarray(conv(x[:batch, : frames + kernel[0] - 1], w, strides))
+        np.testing.assert_array_equal(part, whole[:batch, : part.shape[1]])
+
+
+def test_the_form_on_cpu_depends_on_the_frame_only():
+    assert convolution.form_on_cpu(8, 8, 32) == "stack"
+    assert convolution.form_on_cpu(64, 64, 96) == "taps"
+
+
+@pytest.mark.parametrize("platform, convolutions", [("cpu", 1), ("cuda", 1), ("tpu", 1)])
+def test_only_the_platforms_own_form_is_lowered(platform, convolutions):
+    x, w, _ = arrays(4)
+    text = (
+        jax.jit(convolution.causal_conv3d)
+        .trace(x, w)
+        .lower(lowering_platforms=(platform,))
+        .as_text()
+    )
+    assert text.count("stablehlo.convolution") == convolutions
+    is_3d = "[b, 0, 1, 2, f]" in text
+    assert is_3d == (platform != "cpu")
+
+
+def test_the_gradient_of_a_gradient_exists():
+    x, w, _ = arrays(3, frames=1, batch=1)
+
+    def slope(w):
+        return jnp.sum(jax.grad(lambda x: jnp.sum(convolution.causal_conv3d(x, w) ** 2))(x) ** 2)
+
+    direction = np.random.default_rng(1).standard_normal(w.shape).astype(np.float32)
+    gradient, value = jax.jit(jax.grad(slope)), jax.jit(slope)
+    step = np.float32(1e-2)
+    finite = (value(w + step * direction) - value(w - step * direction)) / (2 * step)
+    exact = np.vdot(gradient(w), direction)
+    assert abs(finite - exact) < 2e-2 * abs(exact)
+
+
+def test_the_weight_gradient_of_bfloat16_is_summed_in_float32():
+    x, w, dy = arrays(4)
+    low = functools.partial(jnp.asarray, dtype=jnp.bfloat16)
+    gradient = convolution.weight_gradient(low(x), low(dy), KERNEL)
+    assert gradient.dtype == jnp.float32
+    exact = by_loops(*(np.asarray(low(a), np.float32) for a in (x, w, dy)), (1, 1))[2]
+    assert np.abs(gradient - exact).max() < 1e-6 * np.abs(exact).max()

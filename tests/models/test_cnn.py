@@ -1,0 +1,114 @@
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pv_vae_jax.core import trees
+from pv_vae_jax.models import sizes
+from tests import tiny
+
+CLIP = np.random.default_rng(0).uniform(-1, 1, (2, 3, 8, 8, 3)).astype(np.float32)
+
+
+def small(**overrides):
+    """One stride, so that it compiles fast: t2s4."""
+    stages = {"strides": ((2, 2),), "widths": (8, 12), "patch": 2}
+    blocks = {"encoder_blocks": (0, 0), "decoder_blocks": (1, 0)}
+    return tiny.module(**(stages | blocks | overrides))
+
+
+@pytest.fixture(scope="module")
+def reference():
+    module = small()
+    params = jax.jit(module.init)(jax.random.key(1), CLIP)["params"]
+    return params, *value_and_gradient(module, params)
+
+
+def value_and_gradient(module, params):
+    def loss(params):
+        video = module.apply({"params": params}, CLIP)
+        return jnp.mean((video - CLIP) ** 2), video
+
+    (_, video), gradient = jax.jit(jax.value_and_grad(loss, has_aux=True))(params)
+    return video, gradient
+
+
+def distance(tree, other):
+    flat, others = trees.flatten(tree), trees.flatten(other)
+    return max(
+        float(jnp.linalg.norm(flat[k] - others[k]) / (1e-9 + jnp.linalg.norm(others[k])))
+        for k in flat
+    )
+
+
+def test_every_parameter_of_encoder_and_decoder_has_a_gradient(reference):
+    params, video, gradient = reference
+    assert video.shape == CLIP.shape and video.dtype == jnp.float32
+    assert set(params) == {"encoder", "decoder", "padding"}
+    flat = trees.flatten(gradient)
+    dead = {path for path, leaf in flat.items() if not np.any(leaf)}
+    # A key's bias adds the same to all scores of a query; one token has nothing to attend to; the
+    # log-variance has no part in a reconstruction from the mean; nothing here is withheld.
+    assert all("attention/query" in p or "attention/key" in p or p == "padding/token" for p in dead)
+
+
+def test_rematerialisation_changes_no_value_and_no_gradient(reference):
+    params, video, gradient = reference
+    again, gradient_again = value_and_gradient(small(remat="block"), params)
+    np.testing.assert_allclose(again, video, atol=1e-6)
+    assert distance(gradient_again, gradient) < 1e-5
+
+
+def test_rematerialisation_really_recomputes():
+    def recomputed(**fields):
+        module = small(**fields)
+        params = jax.eval_shape(module.init, jax.random.key(0), CLIP)
+        step = jax.grad(lambda p: module.apply(p, CLIP).sum())
+        return len(re.findall("remat|checkpoint", str(jax.make_jaxpr(step)(params))))
+
+    assert recomputed() == 0 < recomputed(remat="block")
+
+
+def test_bfloat16_is_close_keeps_float32_parameters_and_gives_float32(reference):
+    params, video, _ = reference
+    module = small(dtype="bfloat16")
+    low = jax.jit(module.apply)({"params": params}, CLIP)
+    assert low.dtype == jnp.float32
+    assert 1e-4 < float(jnp.std(low - video) / jnp.std(video)) < 4e-2
+    gradient = jax.eval_shape(jax.grad(lambda p: module.apply({"params": p}, CLIP).sum()), params)
+    fresh = jax.eval_shape(module.init, jax.random.key(0), CLIP)
+    types = {leaf.dtype for leaf in jax.tree.leaves((gradient, fresh))}
+    assert types == {jnp.dtype("float32")}
+
+
+def test_stages_follow_the_fields_in_both_halves():
+    module = sizes.build(
+        "pv_vae_tiny",
+        widths=(8, 16, 24),
+        strides=((2, 2), (1, 2)),
+        encoder_blocks=(0, 1, 2),
+        decoder_blocks=(3, 0, 0),
+        patch=2,
+    )
+    params = jax.eval_shape(module.init, jax.random.key(0), CLIP)["params"]
+    assert module.spec.latent_shape(5, 16, 16) == (3, 2, 2, 64)
+    assert params["encoder"]["conv_in"]["kernel"].shape == (3, 3, 3, 12, 8)
+    assert params["encoder"]["down_1"]["conv"]["kernel"].shape == (3, 3, 3, 16, 16)
+    assert set(params["encoder"]["stage_2"]) == {"block_0", "block_1"}
+    assert set(params["decoder"]["stage_0"]) == {"block_0", "block_1", "block_2"}
+    assert params["decoder"]["conv_out"]["kernel"].shape[-1] == 12
+
+
+def test_a_field_of_the_wrong_length_or_value_is_refused_with_a_sentence():
+    with pytest.raises(ValueError, match="3 stages, but widths has 2"):
+        sizes.build("pv_vae_tiny", widths=(8, 8))
+    with pytest.raises(ValueError, match="3 stages, but decoder_blocks has 4"):
+        sizes.build("pv_vae_tiny", decoder_blocks=(1, 1, 1, 1))
+    with pytest.raises(ValueError, match="remat is one of none, block; got 'all'"):
+        sizes.build("pv_vae_tiny", remat="all")
+    with pytest.raises(ValueError, match="padding is one of token, gaussian, zeros; got 'ones'"):
+        sizes.build("pv_vae_tiny", padding="ones")
+    with pytest.raises(ValueError, match="dtype is one of float32, bfloat16; got 'half'"):
+        sizes.build("pv_vae_tiny", dtype="half")
