@@ -27,6 +27,13 @@ def environment(devices: int = 1) -> dict[str, str]:
     return os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
 
 
+def door(name: str, *arguments) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", name, *arguments], cwd=ROOT, env=environment(),
+        capture_output=True, text=True, timeout=280,
+    )  # fmt: skip
+
+
 def train(workdir, *arguments, config=CONFIG) -> subprocess.CompletedProcess:
     return subprocess.run(
         command(workdir, *arguments, config=config), cwd=ROOT, env=environment(),

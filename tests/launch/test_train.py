@@ -67,6 +67,35 @@ def test_the_loss_falls_and_the_decoder_stage_keeps_encoder_and_statistics(whole
     assert np.abs(mean).max() > 0 and not np.allclose(std, 1)
 
 
+def test_the_export_of_a_run_is_its_ema_with_its_statistics(whole, tmp_path):
+    out = tmp_path / "model.npz"
+    done = runs.door("launch.export", "--workdir", str(whole), "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    state = runs.arrays(whole, "decoder", 30)
+    with np.load(out, allow_pickle=False) as file:
+        exported = {name: file[name] for name in file.files}
+    params = [name for name in exported if name.startswith("params/")]
+    assert len(params) > 40
+    for name in params:
+        key = "".join(f"['{part}']" for part in name.split("/"))
+        averaged = key.replace("params", "ema", 1)
+        assert (averaged in state) == name.startswith("params/decoder/")
+        np.testing.assert_array_equal(exported[name], state.get(averaged, state[key]))
+    np.testing.assert_array_equal(exported["latents/mean"], state["['latent_mean']"])
+    np.testing.assert_array_equal(exported["latents/std"], state["['latent_std']"])
+
+
+def test_updates_that_are_not_finite_in_a_row_save_and_end_the_run(tmp_path):
+    arguments = [f"--{STAGE}.optimizer.learning_rate=1e30", "--config.runtime.skip_limit=3"]
+    done = runs.train(tmp_path / "run", *arguments, config=f"{runs.CONFIG}:60")
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "not finite in the last" in done.stderr.splitlines()[-1]
+    saved = [int(path.name) for path in (tmp_path / "run/checkpoints/predictive").glob("[0-9]*")]
+    after = runs.arrays(tmp_path / "run", "predictive", max(saved))
+    assert after["['skipped_in_row']"] >= 3
+    assert all(np.isfinite(leaf).all() for leaf in after.values())
+
+
 STAGE = "config.stages.predictive"
 BAD = {
     "identity": (
