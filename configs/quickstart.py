@@ -29,7 +29,7 @@ def get_config(data: str = "mixed"):
         optimizer={"learning_rate": 7e-4, "warmup": 50, "ema": 0.995},
     )
     config.stages.decoder = decoder_stage(
-        steps=800,
+        steps=1200,
         data=clips,
         optimizer={"learning_rate": 5e-4, "warmup": 20, "ema": 0.995},
     )

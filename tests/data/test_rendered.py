@@ -70,12 +70,14 @@ def test_objects_cover_points_and_uncover_them():
 
 def test_the_owner_of_a_pixel_is_the_layer_that_is_drawn_there():
     grid = np.stack(np.meshgrid(np.arange(48.0), np.arange(48.0)), axis=-1)
+    wrong = pixels = 0
     for seed in range(10):
         scene = rendered.Scene.drawn(seed, 3, 48, 48)
         for moment in (-1.0, 0.0, 1.0):
             drawn = scene.layers[-1].image(moment, 48, 48)[..., 3] > 127
             owned = scene.owner(grid, moment) == len(scene.layers) - 1
-            assert np.sum(drawn != owned) <= 0.02 * np.sum(drawn) + 1
+            wrong, pixels = wrong + np.sum(drawn != owned), pixels + np.sum(drawn)
+    assert pixels > 5000 and wrong < 0.01 * pixels  # they may differ on the outline alone
 
 
 def test_a_covered_point_lies_under_an_object_of_the_scene():
