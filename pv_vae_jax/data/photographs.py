@@ -65,16 +65,3 @@ def texture(name: str, side: int) -> np.ndarray:
     size = (max(side, round(pixels.shape[1] * ratio)), max(side, round(pixels.shape[0] * ratio)))
     way = cv2.INTER_AREA if ratio < 1 else cv2.INTER_CUBIC
     return cv2.resize(pixels, size, interpolation=way)
-
-
-def recoloured(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Other colours for the same shapes: uint8 ``[h, w, 3]`` to the same.
-
-    Channels are exchanged, and each is stretched or squeezed about a grey level of its own, turned
-    to its negative with the others half of the time.  A few photographs then teach all colours.
-    """
-    gain = random.uniform(0.5, 1.2, 3) * random.choice((-1, 1))
-    centre = random.uniform(90, 165, 3)
-    levels = np.arange(256)[:, None] - 127.5
-    table = np.clip(np.rint(centre + gain * levels), 0, 255).astype(np.uint8)
-    return cv2.LUT(np.ascontiguousarray(pixels[..., random.permutation(3)]), table[None])

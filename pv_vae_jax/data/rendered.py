@@ -25,7 +25,7 @@ RADIUS = (0.14, 0.26)  # of the shorter side
 DETAIL = (3.0, 4.0, 5.0)  # shorter side of a photograph over that of the frame
 
 
-def _object(random: np.random.Generator, names, side: int, size, colours) -> Layer:
+def _object(random: np.random.Generator, names, side: int, size: tuple[int, int]) -> Layer:
     outline = Outline(
         radius=side * random.uniform(*RADIUS),
         waves=np.stack([random.uniform(0, 0.15, 2), random.uniform(0, 2 * math.pi, 2)], axis=1),
@@ -37,20 +37,17 @@ def _object(random: np.random.Generator, names, side: int, size, colours) -> Lay
     top, left = (int(random.integers(space - 2 * reach)) for space in source.shape[:2])
     grid = np.stack(np.meshgrid(*[np.arange(-reach, reach + 1.0)] * 2), axis=-1)
     alpha = np.clip(outline.depth(grid) + 0.5, 0, 1)[..., None]
-    source = source[top : top + 2 * reach + 1, left : left + 2 * reach + 1]
-    patch = (source if colours is None else photographs.recoloured(source, colours)) * alpha
+    patch = source[top : top + 2 * reach + 1, left : left + 2 * reach + 1] * alpha
     pixels = np.concatenate([patch, 255 * alpha], axis=-1)
     position = random.uniform(0.2, 0.8, 2) * size[::-1]
     motion = Motion.drawn(random, position, side * random.uniform(*OBJECT_SPEED))
     return Layer(np.rint(pixels).astype(np.uint8), np.array([reach, reach], float), motion, outline)
 
 
-def _background(random: np.random.Generator, names, side: int, size, colours) -> Layer:
+def _background(random: np.random.Generator, names, side: int, size: tuple[int, int]) -> Layer:
     pixels = photographs.texture(
         names[random.integers(len(names))], int(side * random.choice(DETAIL))
     )
-    if colours is not None:
-        pixels = photographs.recoloured(pixels, colours)
     centre = random.uniform(0.3, 0.7, 2) * pixels.shape[1::-1]
     position = (np.array(size[::-1]) - 1) / 2
     motion = Motion.drawn(random, position, side * random.uniform(*BACKGROUND_SPEED))
@@ -92,9 +89,8 @@ class Scene:
         random = rng.host_generator(seed, "scene")
         names, side = photographs.names_of(split), min(height, width)
         count = int(random.integers(OBJECTS[0], OBJECTS[1] + 1))
-        colours = random if split == "train" else None
-        layers = [_background(random, names, side, (height, width), colours)]
-        layers += [_object(random, names, side, (height, width), colours) for _ in range(count)]
+        layers = [_background(random, names, side, (height, width))]
+        layers += [_object(random, names, side, (height, width)) for _ in range(count)]
         return cls(tuple(layers), frames, height, width, stride)
 
     def moments(self) -> np.ndarray:

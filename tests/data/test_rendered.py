@@ -77,7 +77,7 @@ def test_the_owner_of_a_pixel_is_the_layer_that_is_drawn_there():
             drawn = scene.layers[-1].image(moment, 48, 48)[..., 3] > 127
             owned = scene.owner(grid, moment) == len(scene.layers) - 1
             wrong, pixels = wrong + np.sum(drawn != owned), pixels + np.sum(drawn)
-    assert pixels > 5000 and wrong < 0.01 * pixels  # they may differ on the outline alone
+    assert pixels > 5000 and wrong < 0.02 * pixels  # they may differ on the outline alone
 
 
 def test_a_covered_point_lies_under_an_object_of_the_scene():
