@@ -12,6 +12,7 @@ FIELDS = {
     "encoder_blocks": (0, 0, 1),
     "decoder_blocks": (0, 0, 1),
 }
+SHALLOW = FIELDS | {"encoder_blocks": (0, 0, 0), "decoder_blocks": (0, 0, 0)}
 
 
 def module(**overrides):

@@ -9,8 +9,7 @@ import pathlib
 
 import numpy as np
 
-from pv_vae_jax.core import pixels
-from pv_vae_jax.evaluation import held_out, pictures
+from pv_vae_jax.evaluation import any_size, held_out, pictures
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.training.run import Run
 from pv_vae_jax.training.stages import Stage
@@ -45,16 +44,15 @@ class Evaluate:
     def pictures(self, vae: VideoVAE, stage: Stage, folder: pathlib.Path, clips: int = 1) -> None:
         """A strip and a film of each source's first clips: original, reconstruction, prediction."""
         folder.mkdir(parents=True, exist_ok=True)
-        observe = self._observe
         count = self._run.config["runtime"]["evaluate_clips"]
         for source, videos in self.clips(stage, count).items():
             for number, video in enumerate(videos[:clips]):
                 rows = {
                     "original": video,
-                    "reconstruction": _eight_bits(vae.decode(vae.encode(video[None]))),
-                    "prediction": _eight_bits(vae.predict(video[None, :observe], len(video))),
+                    "reconstruction": any_size.reconstruct(vae, video),
+                    "prediction": any_size.predict(vae, video, self._observe),
                 }
-                withheld = {"prediction": observe}
+                withheld = {"prediction": self._observe}
                 pictures.strip(folder / f"{source}-{number}.png", rows, withheld)
                 pictures.film(folder / f"{source}-{number}.mp4", rows, PICTURE_RATE, withheld)
 
@@ -88,7 +86,3 @@ class Evaluate:
 
 def _batches(clips: np.ndarray) -> list[np.ndarray]:
     return [clips[first : first + BATCH] for first in range(0, len(clips), BATCH)]
-
-
-def _eight_bits(video) -> np.ndarray:
-    return np.asarray(pixels.to_uint8(video))[0]

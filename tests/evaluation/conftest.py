@@ -2,14 +2,13 @@ import numpy as np
 import pytest
 
 from pv_vae_jax.zoo import registry
+from tests import tiny
 
 
 @pytest.fixture(scope="session")
 def vae():
     """The tiny model with few channels and no blocks but the middle ones, fresh weights."""
-    fields = {"channels": 4, "widths": (8, 8, 8)}
-    fields |= {"encoder_blocks": (0, 0, 0), "decoder_blocks": (0, 0, 0)}
-    return registry.create("pv_vae_tiny", seed=3, **fields)
+    return registry.create("pv_vae_tiny", seed=3, **tiny.SHALLOW)
 
 
 @pytest.fixture(scope="session")

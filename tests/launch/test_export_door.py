@@ -8,19 +8,13 @@ from pv_vae_jax.checkpoint import export
 from pv_vae_jax.training import calibration, restore, workdir
 from pv_vae_jax.training.run import Run
 from pv_vae_jax.zoo import registry
-
-FIELDS = {
-    "channels": 4,
-    "widths": (8, 8, 8),
-    "encoder_blocks": (0, 0, 0),
-    "decoder_blocks": (0, 0, 0),
-}
+from tests import tiny
 
 
 @pytest.fixture
 def run(monkeypatch):
     """A run of one stage at step 7, without training it."""
-    vae = registry.create("pv_vae_tiny", seed=3, **FIELDS)
+    vae = registry.create("pv_vae_tiny", seed=3, **tiny.SHALLOW)
     stage = types.SimpleNamespace(name="decoder", data=types.SimpleNamespace(frames=5))
     videos = np.random.default_rng(0).integers(0, 256, (2, 1, 5, 16, 16, 3), np.uint8)
     run = types.SimpleNamespace(

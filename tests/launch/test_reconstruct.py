@@ -10,19 +10,13 @@ from launch import reconstruct
 from pv_vae_jax.checkpoint import export
 from pv_vae_jax.data import video_files
 from pv_vae_jax.zoo import registry
-
-FIELDS = {
-    "channels": 4,
-    "widths": (8, 8, 8),
-    "encoder_blocks": (0, 0, 0),
-    "decoder_blocks": (0, 0, 0),
-}
+from tests import tiny
 
 
 @pytest.fixture
 def model(tmp_path):
     path = tmp_path / "tiny.npz"
-    export.save(path, registry.create("pv_vae_tiny", seed=3, **FIELDS), {"frames": 9})
+    export.save(path, registry.create("pv_vae_tiny", seed=3, **tiny.SHALLOW), {"frames": 9})
     return path
 
 
@@ -73,7 +67,7 @@ def test_what_cannot_be_read_or_written_is_told(films, tmp_path, model, input, o
 
 
 def test_fresh_weights_are_said_to_be_untrained(capsys, monkeypatch):
-    small = registry.create("pv_vae_tiny", seed=3, **FIELDS)
+    small = registry.create("pv_vae_tiny", seed=3, **tiny.SHALLOW)
     monkeypatch.setattr(registry, "create", lambda name, seed: small)
     _, about = reconstruct._model("pv_vae_tiny")
     assert not about["trained"] and about["sha256"] is None
