@@ -22,18 +22,18 @@ def get_config(data: str = "mixed"):
     # A small model with few steps: a learning rate above the paper's, and a weaker KL than the
     # base's, with which the first thousand steps would be spent on the noise of the posterior.
     config.stages.predictive = stage(
-        steps=3600,
+        steps=2400,
         data=clips,
         withholding={"way": "mask"},
         weights={"kl": 1e-5},
-        optimizer={"learning_rate": 7e-4, "warmup": 50, "ema": 0.995},
+        optimizer={"learning_rate": 5e-4, "warmup": 50, "ema": 0.995},
     )
     config.stages.decoder = decoder_stage(
-        steps=1200,
+        steps=800,
         data=clips,
-        optimizer={"learning_rate": 5e-4, "warmup": 20, "ema": 0.995},
+        optimizer={"learning_rate": 3e-4, "warmup": 20, "ema": 0.995},
     )
     config.runtime.update(
-        observe=5, evaluate_every=1200, checkpoint_every=600, evaluate_clips=16, final_clips=64
+        observe=5, evaluate_every=800, checkpoint_every=400, evaluate_clips=16, final_clips=64
     )
     return config

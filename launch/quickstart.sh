@@ -35,7 +35,7 @@ input=$clips
   input=
 }
 
-echo "3/5 training (two stages, about 8 minutes on 2 cores)"
+echo "3/5 training (two stages, about 7 minutes on 2 cores)"
 "$PYTHON" -m launch.train --config="$config" --workdir="$run"
 
 echo "4/5 export to NumPy"

@@ -8,6 +8,7 @@ from pv_vae_jax.withholding import observed_groups
 
 FIELDS = {
     "channels": 4,
+    "head": "norm",
     "widths": (8, 8, 8),
     "encoder_blocks": (0, 0, 1),
     "decoder_blocks": (0, 0, 1),

@@ -16,6 +16,7 @@ from pv_vae_jax.models.pv_vae import PVVAE
 
 _SHARED: dict[str, Any] = {
     "channels": 64,
+    "head": "norm",
     "time_padding": "replicate",
     "padding": "token",
     "dtype": "float32",
@@ -26,6 +27,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "pv_vae_tiny": _SHARED
     | {
         "patch": 4,
+        "head": "linear",
         "widths": (32, 64, 96),
         "strides": ((2, 2), (2, 2)),
         "encoder_blocks": (1, 1, 1),
@@ -78,6 +80,7 @@ def _check(size: dict[str, Any]) -> None:
     known = {
         "time_padding": causal_conv.TIME_PADDINGS,
         "padding": padding.KINDS,
+        "head": cnn.HEADS,
         "remat": cnn.REMATS,
     }
     for field, values in known.items():
@@ -99,6 +102,7 @@ def build(name: str, **overrides: Any) -> PVVAE:
         "widths": tuple(size["widths"]),
         "strides": strides,
         "patch": size["patch"],
+        "head": size["head"],
         "time_padding": size["time_padding"],
         "dtype": size["dtype"],
         "remat": size["remat"],

@@ -101,6 +101,27 @@ def test_stages_follow_the_fields_in_both_halves():
     assert params["decoder"]["conv_out"]["kernel"].shape[-1] == 12
 
 
+def test_without_blocks_attention_and_activation_a_linear_head_makes_the_decoder_linear():
+    def decoder(head):
+        module = small(head=head, decoder_blocks=(0, 0))
+        params = jax.jit(module.init)(jax.random.key(1), CLIP)["params"]
+        flat = {
+            path: leaf * ("mid/" not in path or "shortcut" in path)
+            for path, leaf in trees.flatten(params).items()
+        }
+        variables = {"params": trees.unflatten(flat)}
+        decode = jax.jit(lambda z: module.apply(variables, z, method="decode_raw"))
+        return decode, flat
+
+    z = jax.random.normal(jax.random.key(2), (1, 2, 2, 2, tiny.FIELDS["channels"]))
+    linear, flat = decoder("linear")
+    np.testing.assert_allclose(linear(3 * z), 3 * linear(z), rtol=1e-4, atol=1e-5)
+    assert not any("norm_out" in path for path in flat)
+    norm, flat = decoder("norm")
+    assert float(jnp.max(jnp.abs(norm(3 * z) - 3 * norm(z)))) > 0.1
+    assert {"encoder/norm_out/scale", "decoder/norm_out/scale"} <= set(flat)
+
+
 def test_a_field_of_the_wrong_length_or_value_is_refused_with_a_sentence():
     with pytest.raises(ValueError, match="3 stages, but widths has 2"):
         sizes.build("pv_vae_tiny", widths=(8, 8))
@@ -108,6 +129,8 @@ def test_a_field_of_the_wrong_length_or_value_is_refused_with_a_sentence():
         sizes.build("pv_vae_tiny", decoder_blocks=(1, 1, 1, 1))
     with pytest.raises(ValueError, match="remat is one of none, block; got 'all'"):
         sizes.build("pv_vae_tiny", remat="all")
+    with pytest.raises(ValueError, match="head is one of norm, linear; got 'silu'"):
+        sizes.build("pv_vae_tiny", head="silu")
     with pytest.raises(ValueError, match="padding is one of token, gaussian, zeros; got 'ones'"):
         sizes.build("pv_vae_tiny", padding="ones")
     with pytest.raises(ValueError, match="dtype is one of float32, bfloat16; got 'half'"):
