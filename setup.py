@@ -34,6 +34,7 @@ setup(
         "optax>=0.2.8",
         "orbax-checkpoint>=0.12.8",
         "pillow>=12",
+        "safetensors>=0.8",
         "scikit-image>=0.26",
         "scipy>=1.17",
         "tensorboardX>=2.6.5",
@@ -41,7 +42,7 @@ setup(
         "tqdm>=4.67",
     ],
     extras_require={
-        "dev": ["pytest>=9", "ruff>=0.17"],
+        "dev": ["pytest>=9", "pytest-xdist>=3.8", "ruff>=0.17"],
         "cuda": ["jax[cuda12]"],
         "tpu": ["jax[tpu]"],
     },

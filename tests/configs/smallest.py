@@ -7,7 +7,7 @@ from tests import tiny
 def get_config(steps: str = "6"):
     """``steps`` of the predictive stage; the decoder stage has half as many."""
     config = base("pv_vae_tiny")
-    config.model.fields.update(tiny.FIELDS)
+    config.model.fields.update(tiny.SHALLOW)
     config.data.rendered_weight = 1
     clips = {"frames": 9, "buckets": ((16, 16, 8, 2), (16, 32, 8, 1)), "strides": (1,)}
     optimizer = {"learning_rate": 1e-3, "warmup": 2, "ema": 0.9, "accumulate": 1}

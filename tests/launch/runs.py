@@ -23,7 +23,8 @@ def command(workdir, *arguments, config=CONFIG):
 
 
 def environment(devices: int = 1) -> dict[str, str]:
-    flags = f"--xla_force_host_platform_device_count={devices}"
+    # programs of a few steps: what the compiler saves by not optimising is most of their time
+    flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
     return os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
 
 
