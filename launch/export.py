@@ -1,4 +1,4 @@
-"""Writes the model of a run as one file that NumPy alone can read."""
+"""Writes the model of a run as one file that NumPy, or safetensors, alone can read."""
 
 import argparse
 import pathlib
@@ -8,11 +8,13 @@ from launch import door
 EPILOG = """\
 The file holds the averaged (EMA) parameters, the latent mean and standard deviation, and a JSON
 entry with the model's fields, latent specification, training config and version (the layout is
-told in pv_vae_jax/checkpoint/export.py).
+told in pv_vae_jax/checkpoint/export.py).  The suffix of --out decides the format: .npz for NumPy,
+.safetensors for the libraries that read those.
 
 examples:
   python -m launch.export --workdir runs/quickstart --out exports/demo.npz
   python -m launch.export --workdir runs/paper --out exports/5k.npz --stage predictive --step 5000
+  python -m launch.export --workdir runs/quickstart --out exports/demo.safetensors
 
 and then in Python:
   vae = pv_vae_jax.load("exports/demo.npz")
@@ -30,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     it.add_argument("--workdir", required=True, metavar="DIR", help="folder of a run")
-    it.add_argument("--out", required=True, metavar="FILE.npz", help="replaced if it is there")
+    it.add_argument("--out", required=True, metavar="FILE", help=".npz or .safetensors; replaced")
     it.add_argument("--stage", metavar="NAME", help="default: the last one with a checkpoint")
     it.add_argument("--step", type=int, metavar="N", help="of the stage; default: its last one")
     it.add_argument(

@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument(
         "--model",
         required=True,
-        metavar="EXPORT.npz|NAME",
+        metavar="EXPORT|NAME",
         help="a file that launch.export wrote, or the name of a size (untrained weights)",
     )
     it.add_argument(
@@ -128,13 +128,16 @@ def _model(name: str) -> tuple[Any, dict[str, Any]]:
     from pv_vae_jax.checkpoint import export
     from pv_vae_jax.zoo import registry
 
-    if name.endswith(".npz"):
+    if name.endswith(export.SUFFIXES):
         vae, training = export.load(name), export.read_metadata(name)["training"]
         with open(name, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         about = {"file": name, "sha256": digest, "trained": True, "training": training}
     elif os.sep in name or os.path.exists(name):
-        raise ValueError(f"--model {name} is no .npz file: make one by python -m launch.export.")
+        raise ValueError(
+            f"--model {name} is no {' or '.join(export.SUFFIXES)} file: make one by python -m "
+            "launch.export."
+        )
     else:
         vae = registry.create(name, seed=0)
         print(f"note: {name} has fresh weights (seed 0): it is not trained.", file=sys.stderr)

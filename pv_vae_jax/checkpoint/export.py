@@ -1,12 +1,12 @@
-"""A trained model as one file that NumPy alone can read.
+"""A trained model as one file, ``.npz`` or ``.safetensors``, that NumPy or safetensors alone read.
 
     params/encoder/conv_in/kernel ...   every parameter, float32, named by its path in the tree
     latents/mean, latents/std           the latent statistics, float32 [c]
-    metadata                            UTF-8 JSON in a uint8 array
+    metadata                            JSON (where it stands: checkpoint/arrays.py)
 
 The JSON has ``format``, ``package_version``, ``model`` (name and fields), ``spec``, ``parameters``
-and ``training`` (free).  Nothing is pickled: ``numpy.load(path, allow_pickle=False)`` is enough.
-The file is a zip archive, so each array carries a CRC; a damaged one is refused by name.
+and ``training`` (free).  Nothing is pickled: ``numpy.load(path, allow_pickle=False)`` or
+``safetensors.numpy.load_file(path)`` is enough.  A damaged file is refused.
 """
 
 import dataclasses
@@ -14,39 +14,36 @@ import importlib.metadata
 import json
 import os
 import pathlib
-import tokenize
-import zipfile
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pv_vae_jax.checkpoint import arrays
 from pv_vae_jax.core import trees
 from pv_vae_jax.models import sizes
 from pv_vae_jax.models.video_vae import VideoVAE
 
 FORMAT = 1
-MEAN, STD, METADATA, PARAMS = "latents/mean", "latents/std", "metadata", "params/"
-# What zipfile and NumPy raise at a file with bytes missing or changed, besides ValueError.
-DAMAGE = (zipfile.BadZipFile, EOFError, RuntimeError, OSError, tokenize.TokenError)
+SUFFIXES = arrays.SUFFIXES
+MEAN, STD, PARAMS = "latents/mean", "latents/std", "params/"
 
 
 def save(path: str | os.PathLike, vae: VideoVAE, extra: dict[str, Any] | None = None) -> None:
     """Writes a model; the file appears whole or not at all.
 
     Args:
-      path: ends in ``.npz``; its folder is created; a file that is there is replaced.
+      path: ends in ``.npz`` or ``.safetensors``; its folder is created; a file that is there is
+        replaced.
       vae: the model; ``vae.config`` is its name and fields.
       extra: what is known of its training, as JSON values: the metadata's ``training``.
 
     Raises:
-      ValueError: the name does not end in ``.npz``, or ``extra`` is not JSON.
+      ValueError: the name ends in neither, or ``extra`` is not JSON.
       OSError: the folder cannot be written.
     """
     path = pathlib.Path(path)
-    if path.suffix != ".npz":
-        raise ValueError(f"an export is a .npz file, got {path}: name it {path.name}.npz.")
     metadata = {
         "format": FORMAT,
         "package_version": _package_version(),
@@ -56,22 +53,12 @@ def save(path: str | os.PathLike, vae: VideoVAE, extra: dict[str, Any] | None = 
         "training": extra or {},
     }
     try:
-        text = json.dumps(metadata, allow_nan=False, indent=1).encode()
+        text = json.dumps(metadata, allow_nan=False, indent=1)
     except (TypeError, ValueError) as error:
         raise ValueError(f"the metadata of {path} is not JSON: {error}.") from error
-    arrays = {PARAMS + name: leaf for name, leaf in trees.flatten(vae.params).items()}
-    arrays |= {MEAN: vae.mean, STD: vae.std}
-    arrays = {name: np.asarray(value, np.float32) for name, value in arrays.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with open(partial, "wb") as file:
-            np.savez(file, **arrays, **{METADATA: np.frombuffer(text, np.uint8)})
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    found = {PARAMS + name: leaf for name, leaf in trees.flatten(vae.params).items()}
+    found |= {MEAN: vae.mean, STD: vae.std}
+    arrays.write(path, {name: np.asarray(leaf, np.float32) for name, leaf in found.items()}, text)
 
 
 def load(path: str | os.PathLike) -> VideoVAE:
@@ -83,7 +70,7 @@ def load(path: str | os.PathLike) -> VideoVAE:
     """
     path = pathlib.Path(path)
     metadata = read_metadata(path)
-    arrays = _read(path)
+    found = arrays.read(path)
     model = _with_tuples(metadata["model"])
     try:
         module = sizes.build(model["name"], **model["fields"])
@@ -93,16 +80,16 @@ def load(path: str | os.PathLike) -> VideoVAE:
     clip = jax.ShapeDtypeStruct((1, 1, side, side, 3), jnp.float32)
     expected = trees.flatten(jax.eval_shape(module.init, jax.random.key(0), clip)["params"])
     shapes = {PARAMS + name: leaf.shape for name, leaf in expected.items()}
-    _check_arrays(path, arrays, shapes | {MEAN: (channels,), STD: (channels,)})
-    params = trees.unflatten({name: jnp.asarray(arrays[PARAMS + name]) for name in expected})
-    return VideoVAE(module, params, arrays[MEAN], arrays[STD], model)
+    _check_arrays(path, found, shapes | {MEAN: (channels,), STD: (channels,)})
+    params = trees.unflatten({name: jnp.asarray(found[PARAMS + name]) for name in expected})
+    return VideoVAE(module, params, found[MEAN], found[STD], model)
 
 
 def read_metadata(path: str | os.PathLike) -> dict[str, Any]:
     """The JSON of an export, without its arrays; errors as :func:`load`."""
-    text = _read(pathlib.Path(path), METADATA).get(METADATA)
+    text = arrays.read_text(pathlib.Path(path))
     try:
-        metadata = json.loads(text.tobytes()) if text is not None else None
+        metadata = json.loads(text) if text is not None else None
     except ValueError as error:
         raise ValueError(f"{path} is no export of pv_vae_jax: its metadata is not JSON.") from error
     if not isinstance(metadata, dict) or not isinstance(metadata.get("format"), int):
@@ -115,40 +102,16 @@ def read_metadata(path: str | os.PathLike) -> dict[str, Any]:
     return metadata
 
 
-def _read(path: pathlib.Path, only: str | None = None) -> dict[str, np.ndarray]:
-    """The arrays of an ``.npz`` (or the one named, if there), every CRC checked."""
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no model file {path}.")
-    name = "its table of contents"
-    with open(path, "rb") as file:
-        try:
-            zipfile.ZipFile(file).close()  # np.load takes anything else for a pickle
-            file.seek(0)
-            arrays = {}
-            with np.load(file, allow_pickle=False) as archive:
-                for name in archive.files if only is None else {only} & set(archive.files):
-                    arrays[name] = archive[name]
-            return arrays
-        except DAMAGE as error:
-            raise ValueError(
-                f"{path} is not a whole .npz file (damaged at {name}): copy or export it again."
-            ) from error
-        except ValueError as error:
-            raise ValueError(
-                f"{path} is no export of pv_vae_jax, or damaged: {name} is not a plain array."
-            ) from error
-
-
 def _check_arrays(
-    path: pathlib.Path, arrays: dict[str, np.ndarray], shapes: dict[str, tuple[int, ...]]
+    path: pathlib.Path, found: dict[str, np.ndarray], shapes: dict[str, tuple[int, ...]]
 ) -> None:
     """One ValueError that names every kind of difference between a file and its model."""
-    missing = sorted(set(shapes) - set(arrays))
-    surplus = sorted(set(arrays) - set(shapes) - {METADATA})
+    missing = sorted(set(shapes) - set(found))
+    surplus = sorted(set(found) - set(shapes))
     other = [
-        f"{name} is {arrays[name].dtype}{list(arrays[name].shape)}, not float32{list(shape)}"
+        f"{name} is {found[name].dtype}{list(found[name].shape)}, not float32{list(shape)}"
         for name, shape in sorted(shapes.items())
-        if name in arrays and (arrays[name].shape, arrays[name].dtype) != (shape, np.float32)
+        if name in found and (found[name].shape, found[name].dtype) != (shape, np.float32)
     ]
     faults = [
         f"{len(names)} {kind} ({'; '.join(names[:3])}{'; ...' if len(names) > 3 else ''})"

@@ -1,19 +1,20 @@
-"""What is known of each video file, probed once.
+"""What is known of each file, probed once: videos here, pictures by data/images.py.
 
-A file is demultiplexed once (not decoded but for its first frame) for its time stamps; what was
+A video is demultiplexed once (not decoded but for its first frame) for its time stamps; what was
 found is kept in ``$PV_VAE_JAX_CACHE/manifests`` (``~/.cache/pv_vae_jax``) and holds as long as size
 and modification time do.  Bad files are named there with their reason.
 """
 
 import concurrent.futures
 import dataclasses
+import functools
 import hashlib
 import json
 import logging
 import os
 import pathlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set
 
 import av
 import numpy as np
@@ -45,6 +46,7 @@ class Entry:
       first: pts of the first frame.
       step: pts from each frame to the next, or 0 where that varies.
       times: all pts where they vary, otherwise empty.
+      digest: of a picture's content, hexadecimal.
     """
 
     path: str
@@ -59,12 +61,28 @@ class Entry:
     first: int = 0
     step: int = 0
     times: tuple[int, ...] = ()
+    digest: str = ""
 
     def pts(self, numbers: np.ndarray) -> list[int]:
         """The time stamps of frames ``numbers``."""
         if self.step:
             return [self.first + int(number) * self.step for number in numbers]
         return [self.times[number] for number in numbers]
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A kind of file: its noun, the extensions looked for in a folder, and what probes one."""
+
+    noun: str
+    extensions: Set[str]
+    probe: Callable[[str], Entry]
+
+
+@functools.cache
+def name_once(name: str, reason: str) -> None:
+    """Each bad file is named once in a process, however many sources meet it."""
+    log.warning("%s is not used: %s", name, reason)
 
 
 def cache_folder() -> pathlib.Path:
@@ -125,34 +143,41 @@ def probe(path: str | os.PathLike) -> Entry:
     )
 
 
-def listed(where: str | os.PathLike | Sequence[str | os.PathLike]) -> list[str]:
-    """Absolute paths of a folder (recursive), a text file of paths, one video, or a sequence.
+def listed(
+    where: str | os.PathLike | Sequence[str | os.PathLike], kind: Kind | None = None
+) -> list[str]:
+    """Absolute paths of a folder (recursive), a text file of paths, one file, or a sequence.
+
+    Args:
+      where: one of these.
+      kind: of the files; videos by default.
 
     Raises:
-      FileNotFoundError: nothing is there, or a folder holds no file with a video's extension.
+      FileNotFoundError: nothing is there, or a folder holds no file of the kind's extensions.
       ValueError: a list that is not text, or names no file.
     """
+    kind = kind or Kind("video", EXTENSIONS, probe)
+    extensions = " ".join(sorted(kind.extensions))
     if not isinstance(where, str | os.PathLike):
         return [os.path.abspath(path) for path in where]
     path = pathlib.Path(where).expanduser().absolute()
     if path.is_dir():
-        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS)
+        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in kind.extensions)
         if not found:
             raise FileNotFoundError(
-                f"the folder {path} holds no video; extensions looked for: "
-                f"{' '.join(sorted(EXTENSIONS))}."
+                f"the folder {path} holds no {kind.noun}; extensions looked for: {extensions}."
             )
         return [str(p) for p in found if p.is_file()]
     if not path.exists():
-        raise FileNotFoundError(f"no video folder, list or file at {path}; check the path.")
-    if path.suffix.lower() in EXTENSIONS:
+        raise FileNotFoundError(f"no {kind.noun} folder, list or file at {path}; check the path.")
+    if path.suffix.lower() in kind.extensions:
         return [str(path)]
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
     except (UnicodeDecodeError, OSError) as error:
         raise ValueError(
-            f"{path} is neither a video ({' '.join(sorted(EXTENSIONS))}) nor a readable text file "
-            f"with one path a line: {error}."
+            f"{path} is neither a {kind.noun} ({extensions}) nor a readable text file with one "
+            f"path a line: {error}."
         ) from error
     names = [line for line in lines if line and not line.startswith("#")]
     if not names:
@@ -191,24 +216,28 @@ def _unchanged(entry: Entry | None) -> bool:
 
 
 def of(
-    where: str | os.PathLike | Sequence[str | os.PathLike], progress: bool = True
+    where: str | os.PathLike | Sequence[str | os.PathLike],
+    progress: bool = True,
+    kind: Kind | None = None,
 ) -> list[Entry]:
     """The entries of all files of ``where`` (see :func:`listed`), probed or remembered.
 
     Args:
       where: a folder, a list, one file, or a sequence of paths.
       progress: shows a bar when it takes longer than a second.
+      kind: of the files; videos by default.
     """
-    paths = listed(where)
-    name = hashlib.sha256("\n".join(paths).encode()).hexdigest()[:16]
+    kind = kind or Kind("video", EXTENSIONS, probe)
+    paths = listed(where, kind)
+    name = hashlib.sha256("\n".join([kind.noun, *paths]).encode()).hexdigest()[:16]
     file = cache_folder() / "manifests" / f"{name}.json"
     known = {path: entry for path, entry in _kept(file).items() if _unchanged(entry)}
     wanted = [path for path in paths if path not in known]
     if wanted:
         with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-            found = pool.map(probe, wanted)
+            found = pool.map(kind.probe, wanted)
             bar = tqdm.tqdm(
-                found, "video files", len(wanted), delay=1.0, disable=not progress, unit="file"
+                found, f"{kind.noun}s", len(wanted), delay=1.0, disable=not progress, unit="file"
             )
             known.update((entry.path, entry) for entry in bar)
         _keep(file, [known[path] for path in paths])

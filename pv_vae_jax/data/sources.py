@@ -1,4 +1,4 @@
-"""Where clips come from.
+"""Where clips come from: rendered, from video files here, from pictures in data/images.py.
 
 A source is a number of clips; clip ``j`` under a draw (data/clips.py) is always the same pixels.
 A video file counts for as many clips as it has whole ``every`` frames (at least one):
@@ -9,8 +9,6 @@ so an epoch passes each part of each file about once, whatever the lengths of th
 """
 
 import dataclasses
-import functools
-import logging
 import math
 import os
 from collections.abc import Sequence
@@ -20,14 +18,6 @@ import numpy as np
 
 from pv_vae_jax.data import manifest, photographs, rendered, video_files
 from pv_vae_jax.data.clips import Clip, Draw
-
-log = logging.getLogger(__name__)
-
-
-@functools.cache
-def _say_once(name: str, reason: str) -> None:
-    """Each bad file is named once in a process, however many sources meet it."""
-    log.warning("%s is not used: %s", name, reason)
 
 
 class Source(Protocol):
@@ -116,7 +106,7 @@ class VideoFiles:
 
     def _hold(self, entries: list[manifest.Entry], tried: int, refused: dict[str, str]) -> None:
         for name, reason in refused.items():
-            _say_once(name, reason)
+            manifest.name_once(name, reason)
         if not entries:
             reasons = "\n".join(f"  {name}: {reason}" for name, reason in self.refused.items())
             raise FileNotFoundError(f"none of {tried} files at {self.where} is usable:\n{reasons}")

@@ -4,11 +4,13 @@ import subprocess
 import sys
 import zipfile
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import safetensors
 
-from pv_vae_jax.checkpoint import export
+from pv_vae_jax.checkpoint import arrays, export
 from pv_vae_jax.core import trees
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.zoo import registry
@@ -30,6 +32,16 @@ np.savez(sys.argv[2], **arrays)
 print(json.dumps(metadata))
 """
 
+SAFETENSORS_ALONE = """
+import sys, numpy as np, safetensors, safetensors.numpy
+arrays = safetensors.numpy.load_file(sys.argv[1])
+with safetensors.safe_open(sys.argv[1], framework="numpy") as file:
+    metadata = file.metadata()["metadata"]
+assert "jax" not in sys.modules
+np.savez(sys.argv[2], **arrays)
+print(metadata)
+"""
+
 NEW_PROCESS = """
 import sys, numpy as np
 from pv_vae_jax.checkpoint import export
@@ -48,10 +60,21 @@ def vae():
 
 
 @pytest.fixture(scope="module")
-def path(vae, tmp_path_factory):
-    path = tmp_path_factory.mktemp("export") / "made" / "tiny.npz"
-    export.save(path, vae, {"frames": 9, "stage": "decoder"})
-    return path
+def paths(vae, tmp_path_factory):
+    """The same export in both formats, by suffix."""
+    folder = tmp_path_factory.mktemp("export") / "made"
+    paths = {suffix: folder / f"tiny{suffix}" for suffix in export.SUFFIXES}
+    for path in paths.values():
+        export.save(path, vae, {"frames": 9, "stage": "decoder"})
+    return paths
+
+
+@pytest.fixture(scope="module")
+def path(paths):
+    return paths[".npz"]
+
+
+both = pytest.mark.parametrize("suffix", export.SUFFIXES)
 
 
 @pytest.fixture
@@ -76,8 +99,13 @@ def run(code, *arguments):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def test_numpy_alone_reads_parameters_statistics_and_what_the_model_is(vae, path, tmp_path):
-    metadata = json.loads(run(PLAIN_NUMPY, path, tmp_path / "arrays.npz"))
+@pytest.mark.parametrize(
+    ("suffix", "code"), [(".npz", PLAIN_NUMPY), (".safetensors", SAFETENSORS_ALONE)]
+)
+def test_one_library_alone_reads_parameters_statistics_and_what_the_model_is(
+    vae, paths, tmp_path, suffix, code
+):
+    metadata = json.loads(run(code, paths[suffix], tmp_path / "arrays.npz"))
     with np.load(tmp_path / "arrays.npz") as arrays:
         expected = {f"params/{name}": leaf for name, leaf in trees.flatten(vae.params).items()}
         expected |= {"latents/mean": vae.mean, "latents/std": vae.std}
@@ -103,14 +131,26 @@ def test_a_new_process_gives_the_same_bits(vae, path, tmp_path):
         np.testing.assert_array_equal(out["future"], vae.predict(video[:, :1], 5))
 
 
-def test_a_loaded_model_is_saved_as_the_same_file(path, tmp_path):
-    loaded = export.load(path)
-    export.save(tmp_path / "again.npz", loaded, export.read_metadata(path)["training"])
-    with np.load(path) as first, np.load(tmp_path / "again.npz") as again:
-        assert first.files == again.files
-        for name in first.files:
-            np.testing.assert_array_equal(first[name], again[name])
+@both
+def test_a_loaded_model_is_saved_as_the_same_file(paths, tmp_path, suffix):
+    loaded = export.load(paths[suffix])
+    again = tmp_path / f"again{suffix}"
+    export.save(again, loaded, export.read_metadata(paths[suffix])["training"])
+    first, again = arrays.read(paths[suffix]), arrays.read(again)
+    assert list(first) == list(again)
+    for name in first:
+        np.testing.assert_array_equal(first[name], again[name])
     assert loaded.config["fields"]["widths"] == (8, 8, 8)
+
+
+def test_both_formats_hold_the_same_model(paths):
+    npz, safe = (export.load(paths[suffix]) for suffix in export.SUFFIXES)
+    assert trees.table(npz.params) == trees.table(safe.params)
+    jax.tree.map(np.testing.assert_array_equal, npz.params, safe.params)
+    np.testing.assert_array_equal(npz.mean, safe.mean)
+    np.testing.assert_array_equal(npz.std, safe.std)
+    metadata = [export.read_metadata(path) for path in paths.values()]
+    assert npz.config == safe.config and metadata[0] == metadata[1]
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(vae, path, tmp_path, monkeypatch):
@@ -127,12 +167,14 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(vae, path, tmp_path
     assert target.read_bytes() == b"old" and list(tmp_path.iterdir()) == [target]
 
 
+@both
 @pytest.mark.parametrize("part", [0.0, 0.3, 0.999])
-def test_a_half_written_file_is_refused(path, tmp_path, part):
-    data = path.read_bytes()
-    half = tmp_path / "half.npz"
+def test_a_half_written_file_is_refused(paths, tmp_path, suffix, part):
+    data = paths[suffix].read_bytes()
+    half = tmp_path / f"half{suffix}"
     half.write_bytes(data[: int(part * len(data))])
-    with pytest.raises(ValueError, match=r"half\.npz is not a whole \.npz file .*export it again"):
+    message = rf"half\{suffix} is not a whole \{suffix} file .*export it again"
+    with pytest.raises(ValueError, match=message):
         export.load(half)
 
 
@@ -147,21 +189,57 @@ def test_a_damaged_array_is_refused_by_name(path, tmp_path):
         export.load(broken)
 
 
-def test_a_damaged_byte_never_gives_another_model(path, tmp_path):
-    good = export._read(path)
-    data = path.read_bytes()
+def test_a_damaged_array_of_safetensors_is_refused_by_name(paths, tmp_path):
+    path, broken = paths[".safetensors"], tmp_path / "broken.safetensors"
+    data = bytearray(path.read_bytes())
+    value = arrays.read(path)["params/encoder/conv_in/kernel"]
+    data[data.index(value.tobytes()) + 400] ^= 1
+    broken.write_bytes(data)
+    with safetensors.safe_open(broken, framework="numpy") as file:
+        file.get_tensor("params/encoder/conv_in/kernel")  # the format itself does not notice
+    with pytest.raises(ValueError, match="damaged at params/encoder/conv_in/kernel"):
+        export.load(broken)
+
+
+def test_an_array_of_another_shape_or_a_changed_text_is_refused(paths, tmp_path):
+    data, broken = paths[".safetensors"].read_bytes(), tmp_path / "broken.safetensors"
+    kernel = arrays.read(paths[".safetensors"])["params/encoder/conv_in/kernel"]
+    taps, channels, features = "3,3,3", *kernel.shape[3:]
+    for old, new, where in (
+        (
+            f"{taps},{channels},{features}",
+            f"{taps},{features},{channels}",
+            "params/encoder/conv_in",
+        ),
+        ("pv_vae_tiny", "pv_vae_tidy", "metadata"),
+    ):
+        assert old.encode() in data
+        broken.write_bytes(data.replace(old.encode(), new.encode()))
+        with pytest.raises(ValueError, match=f"damaged at {where}"):
+            export.load(broken)
+
+
+@both
+def test_a_damaged_byte_never_gives_another_model(paths, tmp_path, suffix):
+    good, text = arrays.read(paths[suffix]), arrays.read_text(paths[suffix])
+    data = paths[suffix].read_bytes()
     rng = np.random.default_rng(0)
-    anywhere, directory = rng.integers(0, len(data), 100), -rng.integers(1, 6000, 200)
-    for place in [*anywhere, *directory]:
-        broken = bytearray(data)
-        broken[place] ^= 255
-        (tmp_path / "broken.npz").write_bytes(broken)
+    header = rng.integers(1, 6000, 200)  # an .npz has its directory at its end
+    anywhere = rng.integers(0, len(data), 100)
+    broken, refused = tmp_path / f"broken{suffix}", 0
+    for place in [*anywhere, *(-header if suffix == ".npz" else header)]:
+        changed = bytearray(data)
+        changed[place] ^= 255 if suffix == ".npz" else 1 << rng.integers(8)
+        broken.write_bytes(changed)
         try:
-            arrays = export._read(tmp_path / "broken.npz")
+            found, said = arrays.read(broken), arrays.read_text(broken)
         except ValueError:
+            refused += 1
             continue
-        for name in good.keys() & arrays.keys():
-            np.testing.assert_array_equal(arrays[name], good[name])
+        assert said in (text, None)
+        for name in good.keys() & found.keys():
+            np.testing.assert_array_equal(found[name], good[name])
+    assert refused > 150
 
 
 def test_foreign_files_are_refused(tmp_path, changed):
@@ -181,7 +259,7 @@ def test_foreign_files_are_refused(tmp_path, changed):
 
 def test_pickled_objects_are_never_opened(changed):
     path = changed({"latents/mean": np.array([{"a": 1}, None], dtype=object)})
-    with pytest.raises(ValueError, match="latents/mean is not a plain array"):
+    with pytest.raises(ValueError, match="latents/mean is no plain array"):
         export.load(path)
 
 
@@ -214,7 +292,7 @@ def test_what_this_version_cannot_build_is_refused(changed):
 
 
 def test_a_name_or_metadata_that_cannot_be_read_again_is_refused(vae, tmp_path):
-    with pytest.raises(ValueError, match="an export is a .npz file"):
+    with pytest.raises(ValueError, match="an export is a .npz or .safetensors file"):
         export.save(tmp_path / "model.ckpt", vae)
     with pytest.raises(ValueError, match="is not JSON"):
         export.save(tmp_path / "model.npz", vae, {"loss": jnp.ones(1)})

@@ -57,7 +57,7 @@ def test_the_door_writes_pictures_and_figures_with_their_protocol(model, films, 
         ("pv_vae_tiny", "films/a.mp4", "films/empty.mp4/x", "cannot be written .*: choose another"),
         ("pv_vae_huge", "films", "out", "no size is named 'pv_vae_huge'; there are: pv_vae_tiny"),
         ("missing.npz", "films", "out", "there is no model file missing.npz"),
-        ("runs/demo", "films", "out", "--model runs/demo is no .npz file"),
+        ("runs/demo", "films", "out", "--model runs/demo is no .npz or .safetensors file"),
     ],
 )
 def test_what_cannot_be_read_or_written_is_told(films, tmp_path, model, input, out, message):
