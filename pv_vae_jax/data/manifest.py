@@ -20,6 +20,7 @@ import av
 import numpy as np
 import tqdm
 
+from pv_vae_jax.core import cache
 from pv_vae_jax.data import video_files
 
 EXTENSIONS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".ogv"}
@@ -83,11 +84,6 @@ class Kind:
 def name_once(name: str, reason: str) -> None:
     """Each bad file is named once in a process, however many sources meet it."""
     log.warning("%s is not used: %s", name, reason)
-
-
-def cache_folder() -> pathlib.Path:
-    """``$PV_VAE_JAX_CACHE``, or ``~/.cache/pv_vae_jax``."""
-    return pathlib.Path(os.environ.get("PV_VAE_JAX_CACHE", "~/.cache/pv_vae_jax")).expanduser()
 
 
 def _time_stamps(path: str) -> tuple[list[int], str]:
@@ -230,7 +226,7 @@ def of(
     kind = kind or Kind("video", EXTENSIONS, probe)
     paths = listed(where, kind)
     name = hashlib.sha256("\n".join([kind.noun, *paths]).encode()).hexdigest()[:16]
-    file = cache_folder() / "manifests" / f"{name}.json"
+    file = cache.folder("manifests") / f"{name}.json"
     known = {path: entry for path, entry in _kept(file).items() if _unchanged(entry)}
     wanted = [path for path in paths if path not in known]
     if wanted:

@@ -1,0 +1,1 @@
+"""Floor 2: frozen judges, their weights by name."""
