@@ -43,11 +43,45 @@ def stage(**changes) -> ConfigDict:
                 "ema": 0.999,
                 "accumulate": 1,
             },
+            # LPIPS: vgg16 | alexnet; how many frames of a clip are looked at, 0 for all.
+            "perceptual": {"backbone": "vgg16", "frames": 0},
+            # loss: hinge | non_saturating; balance: adaptive | fixed (docs/training_with_a_gan.md).
+            "adversarial": {
+                "start": 0,
+                "loss": "hinge",
+                "balance": "adaptive",
+                "see_withheld": True,
+                "lecam": 0.0,
+                "lecam_decay": 0.99,
+                "r1": 0.0,
+                "r1_every": 16,
+                "optimizer": {
+                    "learning_rate": 5e-5,
+                    "warmup": 1000,
+                    "final": 0.1,
+                    "b1": 0.5,
+                    "b2": 0.9,
+                    "weight_decay": 0.0,
+                    "clip": 1.0,
+                },
+            },
             # "" is the stage before (fresh weights for the first), or the path of an export.
             "init_from": "",
         }
     )
     config.lock()
+    config.update(changes)
+    return config
+
+
+def image_stage(**changes) -> ConfigDict:
+    """Image pretraining: a still is a clip of one frame; nothing is withheld or runs backwards."""
+    config = stage(
+        steps=300_000,
+        data={"frames": 1, "reversal": 0.0, "strides": (1,)},
+        withholding={"kind": "none"},
+        weights={"difference": 0.0},
+    )
     config.update(changes)
     return config
 
@@ -69,12 +103,26 @@ def base(model: str = "pv_vae_tiny") -> ConfigDict:
             "data": {
                 "videos": "",  # a folder (recursive), a list, or a file of videos
                 "videos_weight": 1,
+                "images": "",  # the same of stills, for stages of one frame
+                "images_weight": 1,
                 "rendered_weight": 0,  # photographs in motion, made on the fly
                 "held_out": 0.2,  # the last fifth of each video is not trained on
             },
+            # Used where a stage has weights.gan.  kind: frame | clip | both; normalisation: none |
+            # spectral (pv_vae_jax/models/discriminators.py).
+            "discriminator": {
+                "kind": "clip",
+                "widths": (64, 128, 256, 512),
+                "normalisation": "spectral",
+                "dtype": "float32",
+            },
             # Stages in the order in which they run.
             "run": ("predictive", "decoder"),
-            "stages": {"predictive": stage(), "decoder": decoder_stage()},
+            "stages": {
+                "image": image_stage(),
+                "predictive": stage(),
+                "decoder": decoder_stage(),
+            },
             "runtime": {
                 "workers": 0,  # processes that read clips; 0 reads in threads
                 "threads": 2,
@@ -82,6 +130,7 @@ def base(model: str = "pv_vae_tiny") -> ConfigDict:
                 "evaluate_every": 1000,
                 "evaluate_clips": 16,
                 "final_clips": 64,  # for the figures at the end of the run
+                "lpips": "",  # the judge of held-out clips: vgg16 | alexnet, "" for none
                 "observe": 9,  # frames seen before prediction, in evaluation
                 "checkpoint_every": 500,
                 "keep": 2,

@@ -1,25 +1,18 @@
-"""The paper's model, the CNN of 660M parameters: predictive training, decoder fine-tuning.
+"""The paper's model and recipe: the CNN of 660M parameters, three stages, LPIPS and GAN.
 
     python -m launch.train --config=configs/pv_vae_661m.py --workdir=runs/661m
-        --config.data.videos=/path/to/videos
+        --config.data.images=/path/to/images --config.data.videos=/path/to/videos
 
-17 frames at 256 square, 50K steps a stage, learning rate 5e-5 (arXiv 2605.02134, section 4).  The
-paper's LPIPS and GAN terms and its image pretraining are not in this version.  Written for a pod or
-several GPU hosts; it has been traced and counted here, not trained.
-``:small`` is the same recipe for the small model at 128 square.
+``:661m`` (default), ``:small`` and ``:tiny`` are one recipe (configs/recipe.py) at three sizes;
+``:tiny`` runs on 2 CPU cores.  One stage alone: ``:tiny,image``; the next one from its export:
+``:tiny,predictive --config.stages.predictive.init_from=exports/image.npz``.
+Written for a pod or several GPU hosts; ``661m`` has been traced and counted here, not trained.
 """
 
-from configs.base import base, decoder_stage, stage
+from configs.recipe import recipe
 
 
-def get_config(size: str = "661m"):
-    """``661m`` or ``small``."""
-    if size not in ("661m", "small"):
-        raise ValueError(f"pv_vae_661m.py takes :661m or :small, got :{size}.")
-    config = base(f"pv_vae_{size}")
-    data = {"buckets": ((256, 256, 32, 1),) if size == "661m" else ((128, 128, 16, 1),)}
-    config.model.fields.dtype = "bfloat16"
-    config.stages.predictive = stage(data=data)
-    config.stages.decoder = decoder_stage(data=data)
-    config.runtime.workers = 8
-    return config
+def get_config(argument: str = "661m"):
+    """``SIZE`` or ``SIZE,STAGE[+STAGE...]``."""
+    size, _, run = argument.partition(",")
+    return recipe(size, run)

@@ -1,58 +1,101 @@
 """The paper's equation (1): withhold, encode, pad, decode, named terms, total.
 
-    L = w_mse MSE + w_difference Diff + w_lpips LPIPS + w_gan GAN + w_kl KL             (1)
+    L = w_mse MSE + w_difference Diff + w_lpips LPIPS + lambda w_gan GAN + w_kl KL              (1)
+    lambda = |dR/dW| / |dGAN/dW|,   R = the terms of pixels without GAN, W the last layer       (2)
 
-Each term is a mean over the frames of an example (KL: over its *observed* latents), then over
-examples.  This is the only file in which terms meet their weights.  A weight of zero removes its
-term from the program.  Every term of pixels is also reported on observed and on withheld frames
-apart.
+``lambda`` is 1 where the balance is "fixed".  Each term is a mean over the frames of an example
+(KL: over its *observed* latents), then over examples.  This is the only file in which terms meet
+their weights.  A weight of zero removes its term from the program.  Every term of pixels is also
+reported on observed and on withheld frames apart.
+
+The step is cut at the reconstruction y: each term gives its cotangent dL/dy, and one pullback
+through decoder and encoder serves their sum.  A cotangent of the GAN that is not finite is zeroed.
 
 ``mask`` and ``slice`` are one function: ``slice`` encodes only the groups that are seen
 (``withheld`` is then a constant of the program), ``mask`` encodes all of them; :meth:`PVVAE.pad`
 replaces what ``batch.observed`` says was not seen.
-Reference: arXiv 2605.02134, section 3, equation (1).
+References: arXiv 2605.02134, section 3, equation (1); (2): arXiv 2012.09841, equation (7).
 """
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from pv_vae_jax.core import dims, pixels, rng
+from pv_vae_jax.core import dims, pixels, rng, trees
 from pv_vae_jax.data.batch import Batch
-from pv_vae_jax.losses import kl, reconstruction
+from pv_vae_jax.losses import adversarial, kl, reconstruction
 from pv_vae_jax.withholding import observed_frames
 
-PIXEL_TERMS = {
-    "mse": reconstruction.squared_error,
-    "difference": reconstruction.difference_error,
-}
-TERMS = (*PIXEL_TERMS, "kl")
-PLANNED = ("lpips", "gan")  # named places in (1) that have no implementation yet
+TERMS = ("mse", "difference", "lpips", "gan", "kl")
+BALANCES = ("adaptive", "fixed")
 
 # A reported value is (sum, count), so that it merges over micro-batches, hosts and steps.
 Report = dict[str, tuple[jax.Array, jax.Array]]
+# (video, target) -> values [B, T] of each frame, and which of them count, bool [B, T]
+FrameTerm = Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
+
+
+def _squared_error(video: jax.Array, target: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return reconstruction.squared_error(video, target), jnp.ones(video.shape[:2], bool)
+
+
+def _difference_error(video: jax.Array, target: jax.Array) -> tuple[jax.Array, jax.Array]:
+    counted = jnp.ones(video.shape[:2], bool).at[:, 0].set(False)
+    return reconstruction.difference_error(video, target), counted
+
+
+FRAME_TERMS: dict[str, FrameTerm] = {"mse": _squared_error, "difference": _difference_error}
+
+
+@dataclasses.dataclass(frozen=True)
+class Judges:
+    """The networks that look at the pixels, as functions.
+
+    Attributes:
+      lpips: (video, target) to values ``[B, T]`` and which of them count.
+      gan: (video, seen frames ``[B, T]``) to the generator's loss of each example ``[B]``.
+      balance: "adaptive", equation (2), or "fixed".
+    """
+
+    lpips: FrameTerm | None = None
+    gan: Callable[[jax.Array, jax.Array], jax.Array] | None = None
+    balance: str = "adaptive"
+
+
+@dataclasses.dataclass(frozen=True)
+class Keys:
+    """The keys of one update: of the streams "latent", "padding"."""
+
+    latent: jax.Array
+    padding: jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Cut:
+    """What the discriminator learns from: the clip, its reconstruction, the frames seen."""
+
+    target: jax.Array
+    video: jax.Array
+    seen: jax.Array
 
 
 def check_weights(weights: Mapping[str, float]) -> dict[str, float]:
     """The weights that are not zero.
 
     Raises:
-      ValueError: a weight is negative, belongs to no term, or to a term that does not exist yet.
+      ValueError: a weight is negative, belongs to no term, or no term of pixels has one.
     """
     for name, weight in weights.items():
-        if name not in TERMS and name not in PLANNED:
+        if name not in TERMS:
             raise ValueError(f"weights.{name}: no such term; the terms are {', '.join(TERMS)}.")
         if weight < 0:
             raise ValueError(f"weights.{name} is {weight}; a weight is at least 0.")
-        if weight and name in PLANNED:
-            raise ValueError(
-                f"weights.{name} is {weight}, but this version has no {name} term; set it to 0."
-            )
     active = {name: float(weight) for name, weight in weights.items() if weight}
-    if not set(active) & set(PIXEL_TERMS):
-        raise ValueError(f"at least one weight of {', '.join(PIXEL_TERMS)} must be above 0.")
+    if not set(active) & set(FRAME_TERMS):
+        raise ValueError(f"at least one weight of {', '.join(FRAME_TERMS)} must be above 0.")
     return active
 
 
@@ -66,22 +109,14 @@ def _mean_over(values: jax.Array, where: jax.Array) -> jax.Array:
     return jnp.sum(jnp.where(where, values, 0.0), axis=1) / jnp.maximum(count, 1)
 
 
-def predict(
-    module: nn.Module,
-    params,
-    batch: Batch,
-    latent_key: jax.Array,
-    padding_key: jax.Array,
-    withheld: int,
-):
+def predict(module: nn.Module, params, batch: Batch, keys: Keys, withheld: int):
     """Withholds, encodes, samples, pads, decodes.
 
     Args:
       module: a video VAE (interface.py) with ``pad``.
       params: its parameters.
       batch: the clips; ``batch.observed`` says which groups are seen.
-      latent_key: key of (stream "latent", step).
-      padding_key: key of (stream "padding", step), for Gaussian padding.
+      keys: of the noise of the posterior and of Gaussian padding.
       withheld: how many last groups are not even encoded (``slice``); 0 for ``mask``.
 
     Returns:
@@ -94,54 +129,120 @@ def predict(
     frames = dims.frames_of(seen, module.spec.temporal)
     posterior = module.apply(variables, video[:, :frames], method="posterior")
     shape = posterior.mean.shape[2:]
-    latents = posterior.sample(rng.latent_noise(latent_key, batch.index, seen, shape))
-    padding = rng.latent_noise(padding_key, batch.index, groups, shape)
+    latents = posterior.sample(rng.latent_noise(keys.latent, batch.index, seen, shape))
+    padding = rng.latent_noise(keys.padding, batch.index, groups, shape)
     padded = module.apply(variables, latents, batch.observed, padding, method="pad")
     return video, module.apply(variables, padded, method="decode_raw"), posterior
 
 
-def objective(
+def _frame_term(name: str, term: FrameTerm, cut: Cut) -> tuple[jax.Array, jax.Array, Report]:
+    """Value, cotangent on the pixels, and report of a term of frames."""
+
+    def value(video):
+        values, counted = term(video, cut.target)
+        report = {
+            name: _over(values, counted),
+            f"{name}/observed": _over(values, counted & cut.seen),
+            f"{name}/withheld": _over(values, counted & ~cut.seen),
+        }
+        return jnp.mean(_mean_over(values, counted)), report
+
+    (value, report), cotangent = jax.value_and_grad(value, has_aux=True)(cut.video)
+    return value, cotangent, report
+
+
+def _gan_term(judges: Judges, cut: Cut) -> tuple[jax.Array, jax.Array, Report]:
+    """Like :func:`_frame_term` for the GAN; zero where its cotangent is not finite."""
+    value, cotangent = jax.value_and_grad(lambda video: jnp.mean(judges.gan(video, cut.seen)))(
+        cut.video
+    )
+    finite = jnp.all(jnp.isfinite(cotangent)) & jnp.isfinite(value)
+    value, cotangent = (jnp.where(finite, x, 0.0) for x in (value, cotangent))
+    one = jnp.float32(1.0)
+    return value, cotangent, {"gan": (value, one), "gan/zeroed": (1.0 - finite, one)}
+
+
+def value_and_gradient(
     module: nn.Module,
-    params,
+    trainable: trees.Tree,
+    frozen: trees.Tree,
     batch: Batch,
     weights: Mapping[str, float],
-    latent_key: jax.Array,
-    padding_key: jax.Array,
+    keys: Keys,
     withheld: int = 0,
-) -> tuple[jax.Array, Report]:
-    """Equation (1).
+    judges: Judges = Judges(),  # noqa: B008  (frozen)
+) -> tuple[trees.Tree, Report, Cut]:
+    """Equation (1) and its gradient.
 
     Args:
-      module: see :func:`predict`, as ``params``, ``batch``, the keys and ``withheld``.
-      params: parameters.
+      module: see :func:`predict`, as ``batch``, ``keys`` and ``withheld``.
+      trainable: parameters by which is differentiated.
+      frozen: the other parameters.
       batch: clips.
       weights: of the terms; those that are zero must be absent (:func:`check_weights`).
-      latent_key: key.
-      padding_key: key.
+      keys: keys.
       withheld: number of groups.
+      judges: those that ``weights`` names; a weight whose judge is None has no part (a GAN that
+        has not started).
 
     Returns:
-      The total, a scalar, and a report: name to (sum, count).
+      (gradient of the total by ``trainable``, report, what the discriminator learns from).
+      The report has the total, each term, the norm of the gradient of each term of pixels at the
+      last layer (``last_layer/TERM``), and ``gan/lambda``.
+
+    Raises:
+      ValueError: the balance is adaptive, but the last layer is not trained.
     """
-    target, video, posterior = predict(module, params, batch, latent_key, padding_key, withheld)
     seen = observed_frames(batch.observed, module.spec.temporal)  # [B, T]
-    examples = jnp.float32(video.shape[0])
-    total, report = jnp.float32(0.0), {}
-    for name, term in PIXEL_TERMS.items():
+    groups = batch.observed.shape[1] - withheld
+    observed = batch.observed[:, :groups]
+
+    def generator(trainable):
+        target, video, posterior = predict(
+            module, trees.merge(frozen, trainable), batch, keys, withheld
+        )
+        nats = kl.divergence(posterior)  # [B, G']
+        return (video, jnp.mean(_mean_over(nats, observed))), (target, nats)
+
+    (video, divergence), pullback, (target, nats) = jax.vjp(generator, trainable, has_aux=True)
+    cut = Cut(target, jax.lax.stop_gradient(video), seen)
+    kl_weight = jnp.float32(weights.get("kl", 0.0))
+    total, cotangent, report = kl_weight * divergence, jnp.zeros_like(video), {}
+    if "kl" in weights:
+        report["kl"] = _over(nats, observed)
+
+    def last_layer_norm(cotangent):
+        gradient = trees.flatten(pullback((cotangent, jnp.float32(0.0)))[0])
+        return jnp.linalg.norm(gradient[module.last_layer].astype(jnp.float32).reshape(-1))
+
+    judged = "gan" in weights and judges.gan is not None or "lpips" in weights
+    measured = judged and module.last_layer in trees.flatten(trainable)
+    one = jnp.float32(1.0)
+    for name, term in {**FRAME_TERMS, "lpips": judges.lpips}.items():
         if name not in weights:
             continue
-        values = term(video, target)  # [B, T]
-        counted = jnp.ones_like(seen)
-        if name == "difference":
-            counted = counted.at[:, 0].set(False)
-        total += weights[name] * jnp.mean(_mean_over(values, counted))
-        report[name] = _over(values, counted)
-        report[f"{name}/observed"] = _over(values, counted & seen)
-        report[f"{name}/withheld"] = _over(values, counted & ~seen)
-    if "kl" in weights:
-        values = kl.divergence(posterior)  # [B, G']
-        observed = batch.observed[:, : values.shape[1]]
-        total += weights["kl"] * jnp.mean(_mean_over(values, observed))
-        report["kl"] = _over(values, observed)
+        value, part, values = _frame_term(name, term, cut)
+        total, cotangent = total + weights[name] * value, cotangent + weights[name] * part
+        report |= values
+        if measured:
+            report[f"last_layer/{name}"] = (weights[name] * last_layer_norm(part), one)
+    if "gan" in weights and judges.gan is not None:
+        value, part, values = _gan_term(judges, cut)
+        report |= values
+        balance = one
+        if judges.balance == "adaptive":
+            if not measured:
+                raise ValueError(
+                    "the adaptive balance of the GAN reads the gradient of the last layer, "
+                    f"{module.last_layer}, which this stage does not train: set balance = 'fixed'."
+                )
+            norms = last_layer_norm(cotangent), last_layer_norm(part)
+            balance = adversarial.adaptive_weight(*norms)
+            report["last_layer/gan"] = (weights["gan"] * balance * norms[1], one)
+        report["gan/lambda"] = (balance, one)
+        weight = weights["gan"] * balance
+        total, cotangent = total + weight * value, cotangent + weight * part
+    (gradient,) = pullback((cotangent, kl_weight))
+    examples = jnp.float32(video.shape[0])
     report["total"] = (total * examples, examples)
-    return total, report
+    return gradient, report, cut

@@ -62,7 +62,11 @@ def main(argv: list[str]) -> None:
         "plain": [(0, same[0])] * groups,
     }
     shardings = meshes.replicated(mesh), meshes.over_data(mesh)
-    steps = {k: vae_step.compiled(module, stage, 0, k, *shardings) for k in range(groups)}
+    networks = vae_step.Networks(module)
+    steps = {
+        k: vae_step.compiled(networks, stage, 0, vae_step.Program(k), *shardings)
+        for k in range(groups)
+    }
     clip = np.zeros((1, 1 + module.spec.temporal, module.spec.spatial, module.spec.spatial, 3))
     params = jax.jit(module.init)(jax.random.key(0), clip.astype(np.float32))["params"]
     channels = np.ones(module.spec.channels)
@@ -72,7 +76,7 @@ def main(argv: list[str]) -> None:
         for way, updates in ways.items():
             begin = time.perf_counter()
             for k, clips in updates:
-                state, report = steps[k](state, clips)
+                state, report = steps[k](state, clips, None)
             jax.block_until_ready((state, report))
             if round_:
                 seconds[way].append((time.perf_counter() - begin) / groups)

@@ -2,6 +2,7 @@
 
 For every source of the run: reconstruction PSNR, prediction error and that of the last frame
 repeated (evaluation/held_out.py) on fixed held-out clips; pictures of the first of them.
+Clips of no more than ``runtime.observe`` frames, stills among them, are reconstructed only.
 """
 
 import json
@@ -10,6 +11,7 @@ import pathlib
 import numpy as np
 
 from pv_vae_jax.evaluation import any_size, held_out, pictures
+from pv_vae_jax.losses import perceptual
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.training.run import Run
 from pv_vae_jax.training.stages import Stage
@@ -24,8 +26,14 @@ class Evaluate:
 
     def __init__(self, run: Run):
         self._run = run
-        self._observe = run.config["runtime"]["observe"]
+        judge = run.config["runtime"]["lpips"]
+        self._lpips = perceptual.load(judge) if judge else None
         self._clips: dict[tuple[str, int], dict[str, np.ndarray]] = {}
+
+    def observe(self, stage: Stage) -> int | None:
+        """How many frames the prediction sees; None where none would be left to predict."""
+        observe = self._run.config["runtime"]["observe"]
+        return observe if stage.data.frames > observe else None
 
     def clips(self, stage: Stage, count: int) -> dict[str, np.ndarray]:
         """Held-out clips of a stage by source, uint8 ``[n, T, H, W, 3]``."""
@@ -37,46 +45,49 @@ class Evaluate:
     def figures(self, vae: VideoVAE, stage: Stage, count: int) -> dict[str, held_out.HeldOut]:
         """The figures of each source, by its name."""
         return {
-            source: held_out.evaluate(vae, _batches(clips), self._observe, f"held-out {source}")
+            source: held_out.evaluate(
+                vae, _batches(clips), self.observe(stage), f"held-out {source}", self._lpips
+            )
             for source, clips in self.clips(stage, count).items()
         }
 
     def pictures(self, vae: VideoVAE, stage: Stage, folder: pathlib.Path, clips: int = 1) -> None:
-        """A strip and a film of each source's first clips: original, reconstruction, prediction."""
+        """Of each source's first clips: original, reconstruction, prediction; a strip, a film."""
         folder.mkdir(parents=True, exist_ok=True)
+        observe = self.observe(stage)
         count = self._run.config["runtime"]["evaluate_clips"]
         for source, videos in self.clips(stage, count).items():
             for number, video in enumerate(videos[:clips]):
-                rows = {
-                    "original": video,
-                    "reconstruction": any_size.reconstruct(vae, video),
-                    "prediction": any_size.predict(vae, video, self._observe),
-                }
-                withheld = {"prediction": self._observe}
+                rows = {"original": video, "reconstruction": any_size.reconstruct(vae, video)}
+                withheld = {}
+                if observe is not None:
+                    rows["prediction"] = any_size.predict(vae, video, observe)
+                    withheld["prediction"] = observe
                 pictures.strip(folder / f"{source}-{number}.png", rows, withheld)
-                pictures.film(folder / f"{source}-{number}.mp4", rows, PICTURE_RATE, withheld)
+                if stage.data.frames > 1:
+                    film = folder / f"{source}-{number}.mp4"
+                    pictures.film(film, rows, PICTURE_RATE, withheld)
 
     def __call__(self, vae: VideoVAE, stage: Stage, folder: pathlib.Path) -> dict[str, float]:
-        """Writes pictures into ``folder`` and returns the values to record; {} for stills."""
-        if stage.data.frames <= self._observe:
-            return {}
+        """Writes pictures into ``folder`` and returns the values to record."""
         self.pictures(vae, stage, folder)
         values = {}
         count = self._run.config["runtime"]["evaluate_clips"]
         for source, figures in self.figures(vae, stage, count).items():
-            relative, *_ = figures.prediction.relative()
-            values |= {
-                f"held_out/{source}/psnr": figures.mean_frame.model,
-                f"held_out/{source}/prediction_mse": figures.prediction.model,
-                f"held_out/{source}/repeat_mse": figures.prediction.baseline,
-                f"held_out/{source}/prediction_relative": relative,
-            }
+            values[f"held_out/{source}/psnr"] = figures.thumbnail.model
+            if figures.lpips:
+                values[f"held_out/{source}/lpips"] = figures.lpips.model
+            if figures.prediction:
+                relative, *_ = figures.prediction.relative()
+                values |= {
+                    f"held_out/{source}/prediction_mse": figures.prediction.model,
+                    f"held_out/{source}/repeat_mse": figures.prediction.baseline,
+                    f"held_out/{source}/prediction_relative": relative,
+                }
         return values
 
     def report(self, vae: VideoVAE, stage: Stage, workdir: pathlib.Path) -> str:
         """Writes ``results.json`` and ``pictures/final`` of a finished run; the figures as text."""
-        if stage.data.frames <= self._observe:
-            return f"held-out figures need clips of more than {self._observe} frames."
         self.pictures(vae, stage, workdir / "pictures" / "final", clips=3)
         figures = self.figures(vae, stage, self._run.config["runtime"]["final_clips"])
         results = {source: figure.as_dict() for source, figure in figures.items()}

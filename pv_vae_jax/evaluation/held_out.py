@@ -3,13 +3,15 @@
 Per clip i, on 8-bit pixels (metrics/fidelity.py), model m against baseline b:
 
     reconstruction  PSNR_i [dB]  against the temporal mean frame, and a bicubic 1/8 thumbnail  (1)
+                    LPIPS_i, mean over frames, against the thumbnail's, if it is asked for
     prediction      MSE_i of the withheld frames, in [-1, 1] units (8-bit MSE / 127.5^2),
                     against repeating the last observed frame                                  (2)
     difference      d_i = m_i - b_i,   mean(d) +- t(0.975, n - 1) sd(d) / sqrt(n)              (3)
     relative        (mean(m) - mean(b)) / mean(b), its interval (3) / mean(b)                  (4)
 
 (3) is the paired 95% interval of the mean over n clips; it is not defined for one clip.  Clips
-that are cut from one film are not independent, and the interval does not know.
+that are cut from one film are not independent, and the interval does not know.  Stills have no
+mean frame to beat and nothing to predict: only the thumbnail's row is theirs.
 """
 
 import dataclasses
@@ -17,11 +19,14 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
 from pv_vae_jax.core import pixels
 from pv_vae_jax.evaluation import baselines
+from pv_vae_jax.losses.perceptual import LPIPS
 from pv_vae_jax.metrics import fidelity
 from pv_vae_jax.models.video_vae import VideoVAE
 
@@ -62,25 +67,32 @@ class HeldOut:
       source: where the clips come from.
       clips: how many.
       frames: frames of a clip, T.
-      observed: how many of them the prediction saw.
+      observed: how many of them the prediction saw; None if nothing was predicted.
       size: (height, width).
-      mean_frame: reconstruction PSNR against the temporal mean frame, equation (1).
+      mean_frame: reconstruction PSNR against the temporal mean frame, equation (1); None for
+        stills.
       thumbnail: reconstruction PSNR against the thumbnail, equation (1).
-      prediction: error of the withheld frames against repeating the last frame, equation (2).
+      prediction: error of the withheld frames against repeating the last frame, equation (2), or
+        None.
+      lpips: of the reconstruction against the thumbnail's, or None.
     """
 
     source: str
     clips: int
     frames: int
-    observed: int
+    observed: int | None
     size: tuple[int, int]
-    mean_frame: Paired
+    mean_frame: Paired | None
     thumbnail: Paired
-    prediction: Paired
+    prediction: Paired | None
+    lpips: Paired | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """All figures with their protocol, as strict JSON (what is not finite becomes None)."""
-        relative = dict(zip(("difference", "low", "high"), self.prediction.relative(), strict=True))
+        relative = None
+        if self.prediction:
+            values = self.prediction.relative()
+            relative = dict(zip(("difference", "low", "high"), values, strict=True))
         figures = {
             "protocol": f"{fidelity.PROTOCOL}; prediction: {PROTOCOL}; paired 95% t interval",
             **dataclasses.asdict(self),
@@ -91,40 +103,52 @@ class HeldOut:
     def text(self) -> str:
         """A table for a reader."""
         height, width = self.size
-        relative, low, high = (100 * value for value in self.prediction.relative())
         thumbnail = f"bicubic 1/{baselines.THUMBNAIL} thumbnail"
         rows = [
             ("reconstruction PSNR, dB", "temporal mean frame", self.mean_frame, ".2f"),
             ("reconstruction PSNR, dB", thumbnail, self.thumbnail, ".2f"),
+            ("reconstruction LPIPS", thumbnail, self.lpips, ".4f"),
             ("prediction MSE, [-1, 1]", "last frame repeated", self.prediction, ".5f"),
         ]
+        sees = f"sees {self.observed} frames" if self.prediction else "skipped: nothing is withheld"
+        clips = f"{self.clips} clip{'s' * (self.clips > 1)}"
+        frames = f"{self.frames} frame{'s' * (self.frames > 1)}"
         lines = [
-            f"{self.clips} clip{'s' * (self.clips > 1)} of {self.frames} frames, "
-            f"{height}x{width}, from {self.source}; prediction sees {self.observed} frames",
+            f"{clips} of {frames}, {height}x{width}, from {self.source}; prediction {sees}",
             f"{'':24}{'model':>9}  {'baseline':<22}{'':>9}{'difference':>12}  paired 95%",
         ]
         for name, baseline, pair, form in rows:
+            if pair is None:
+                continue
             lines.append(
                 f"{name:24}{pair.model:>9{form}}  {baseline:<22}{pair.baseline:>9{form}}"
                 f"{pair.difference:>+12{form}}  {_interval(pair.low, pair.high, form)}"
             )
-        lines.append(
-            f"the error of predicted frames is {relative:+.1f}% against repeating the last frame, "
-            f"paired 95% {_interval(low, high, '.1f')}"
-        )
+        if self.prediction:
+            relative, low, high = (100 * value for value in self.prediction.relative())
+            lines.append(
+                f"the error of predicted frames is {relative:+.1f}% against repeating the last "
+                f"frame, paired 95% {_interval(low, high, '.1f')}"
+            )
         return "\n".join(lines)
 
 
 def evaluate(
-    vae: VideoVAE, clips: Iterable[np.ndarray], observe: int, source: str = "unnamed clips"
+    vae: VideoVAE,
+    clips: Iterable[np.ndarray],
+    observe: int | None,
+    source: str = "unnamed clips",
+    lpips: LPIPS | None = None,
 ) -> HeldOut:
     """Equations (1) to (3) over clips.
 
     Args:
       vae: the model.
       clips: batches uint8 ``[B, T, H, W, 3]``, all of one T, H and W.
-      observe: how many frames the prediction sees, 1 + p n and less than T.
+      observe: how many frames the prediction sees, 1 + p n and less than T; None to predict
+        nothing (stills).
       source: where the clips come from, for the report.
+      lpips: the judge, if it is wanted.
 
     Returns:
       The figures.
@@ -138,39 +162,59 @@ def evaluate(
         shape = shape or batch.shape[1:]
         if batch.shape[1:] != shape:
             raise ValueError(f"held-out clips have one shape, got {shape} and {batch.shape[1:]}.")
-        for name, values in _figures(vae, batch, observe).items():
+        for name, values in _figures(vae, batch, observe, lpips).items():
             columns.setdefault(name, []).append(values)
         count += len(batch)
     if not count:
         raise ValueError(f"there is no held-out clip in {source}: name a source that has some.")
     figure = {name: np.concatenate(values) for name, values in columns.items()}
+
+    def paired(model: str, baseline: str) -> Paired | None:
+        return Paired.of(figure[model], figure[baseline]) if baseline in figure else None
+
     return HeldOut(
         source=source,
         clips=count,
         frames=shape[0],
         observed=observe,
         size=shape[1:3],
-        mean_frame=Paired.of(figure["psnr"], figure["mean_frame"]),
-        thumbnail=Paired.of(figure["psnr"], figure["thumbnail"]),
-        prediction=Paired.of(figure["prediction"], figure["repeat"]),
+        mean_frame=paired("psnr", "mean_frame"),
+        thumbnail=paired("psnr", "thumbnail"),
+        prediction=paired("prediction", "repeat"),
+        lpips=paired("lpips", "thumbnail_lpips"),
     )
 
 
-def _figures(vae: VideoVAE, video: np.ndarray, observe: int) -> dict[str, np.ndarray]:
+def _figures(
+    vae: VideoVAE, video: np.ndarray, observe: int | None, lpips: LPIPS | None
+) -> dict[str, np.ndarray]:
     """Every figure of each clip, ``[B]``."""
+    reconstruction = _eight_bits(vae.decode(vae.encode(video)))
+    thumbnail = baselines.thumbnail(video)
+    figures = {
+        "psnr": fidelity.psnr(video, reconstruction),
+        "thumbnail": fidelity.psnr(video, thumbnail),
+    }
+    if lpips is not None:
+        figures["lpips"] = _lpips(lpips, video, reconstruction)
+        figures["thumbnail_lpips"] = _lpips(lpips, video, thumbnail)
+    if video.shape[1] > 1:
+        figures["mean_frame"] = fidelity.psnr(video, baselines.mean_frame(video))
+    if observe is not None:
+        figures |= _prediction_figures(vae, video, observe)
+    return figures
+
+
+def _prediction_figures(vae: VideoVAE, video: np.ndarray, observe: int) -> dict[str, np.ndarray]:
     if not 1 <= observe < video.shape[1]:
         raise ValueError(
             f"prediction sees at least 1 frame and withholds at least 1: observe {observe} of "
             f"{video.shape[1]} frames is neither."
         )
-    reconstruction = _eight_bits(vae.decode(vae.encode(video)))
     predicted = _eight_bits(vae.predict(video[:, :observe], video.shape[1]))
     withheld = video[:, observe:]
     repeated = baselines.repeated(video[:, :observe], withheld.shape[1])
     return {
-        "psnr": fidelity.psnr(video, reconstruction),
-        "mean_frame": fidelity.psnr(video, baselines.mean_frame(video)),
-        "thumbnail": fidelity.psnr(video, baselines.thumbnail(video)),
         "prediction": prediction_error(withheld, predicted[:, observe:]),
         "repeat": prediction_error(withheld, repeated),
     }
@@ -179,6 +223,15 @@ def _figures(vae: VideoVAE, video: np.ndarray, observe: int) -> dict[str, np.nda
 def prediction_error(withheld: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """Equation (2): ``[B]`` of the withheld frames alone, uint8 ``[B, T - observed, H, W, 3]``."""
     return fidelity.mean_squared_error(withheld, predicted) / 127.5**2
+
+
+@jax.jit
+def _judge(lpips: LPIPS, original: np.ndarray, other: np.ndarray) -> jax.Array:
+    return jnp.mean(lpips(pixels.to_float(other), pixels.to_float(original)), axis=1)
+
+
+def _lpips(lpips: LPIPS, original: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return np.asarray(_judge(lpips, original, other), np.float64)
 
 
 def _eight_bits(video: Any) -> np.ndarray:

@@ -20,6 +20,7 @@ class PVVAE(nn.Module):
     decoder: nn.Module
     padding: nn.Module
     spec: LatentSpec
+    last_layer: str = "decoder/conv_out/kernel"  # path of the parameter nearest to the pixels
 
     def posterior(self, video: jax.Array) -> Posterior:
         """Of ``video [B, T, H, W, 3]`` in [-1, 1]; ValueError on a bad length or size."""

@@ -78,7 +78,8 @@ class StageLoop:
         self.checkpoints = restore.checkpoints_of(workdir, stage, self.runtime["keep"])
         for _, _, batch, _ in stage.data.buckets:
             meshes.check_batch(self.mesh, batch, stage.optimizer.accumulate)
-        self._steps: dict[int, Callable] = {}
+        self._steps: dict[vae_step.Program, Callable] = {}
+        self._judge = meshes.put_replicated(self.mesh, run.lpips(stage))
 
     def finished(self) -> bool:
         """Whether the stage's last step, calibration included, is in a checkpoint."""
@@ -131,7 +132,7 @@ class StageLoop:
                     reporter.say(f"stopped on request before step {step + 1}; saved.")
                     return state, False
                 batch = interval.timed("data", next, batches)
-                state, report = self._update(state, batch)
+                state, report = self._update(state, step, batch)
                 interval.add(report, len(batch.index) * jax.process_count())
                 reporter.advance()
                 done = step + 1
@@ -154,21 +155,27 @@ class StageLoop:
         every = self.runtime[what]
         return bool(every) and (step % every == 0 or step == self.stage.steps)
 
-    def _update(self, state: states.TrainState, batch: Batch):
-        """One update with this host's rows of the batch; one program for each k of ``slice``."""
-        withheld = 0
-        if self.stage.withholding.way == "slice":
-            withheld = int((~batch.observed[0]).sum())
-        if withheld not in self._steps:
-            self._steps[withheld] = vae_step.compiled(
-                self.run.module,
+    def _update(self, state: states.TrainState, step: int, batch: Batch):
+        """Update number ``step`` with this host's rows of the batch."""
+        program = self._program(step, batch)
+        if program not in self._steps:
+            self._steps[program] = vae_step.compiled(
+                vae_step.Networks(self.run.module, self.run.discriminator),
                 self.stage,
                 self.run.seed,
-                withheld,
+                program,
                 meshes.replicated(self.mesh),
                 meshes.over_data(self.mesh),
             )
-        return self._steps[withheld](state, meshes.put_batch(self.mesh, batch))
+        return self._steps[program](state, meshes.put_batch(self.mesh, batch), self._judge)
+
+    def _program(self, step: int, batch: Batch) -> vae_step.Program:
+        withheld = 0
+        if self.stage.withholding.way == "slice":
+            withheld = int((~batch.observed[0]).sum())
+        gan = "gan" in self.stage.weights and self.stage.adversarial.runs_at(step)
+        penalty = gan and self.stage.adversarial.penalises_at(step)
+        return vae_step.Program(withheld, gan, penalty)
 
     def _check_skips(self, state: states.TrainState, step: int) -> None:
         in_row = int(state.skipped_in_row)

@@ -36,7 +36,11 @@ def video_vae(run: Run, state: states.TrainState) -> VideoVAE:
 
 def _abstract(run: Run, stage: Stage, mesh: Mesh) -> Any:
     channels = np.zeros(run.module.spec.channels, np.float32)
-    shapes = jax.eval_shape(lambda: states.start(run.initial_params(), channels, channels, stage))
+    shapes = jax.eval_shape(
+        lambda: states.start(
+            run.initial_params(), channels, channels, stage, run.initial_adversary(stage)
+        )
+    )
     return abstract_like(shapes, meshes.replicated(mesh))
 
 
@@ -56,6 +60,7 @@ def begin(
       ValueError: ``init_from`` holds a model of another form.
     """
     channels = run.module.spec.channels
+    adversary = run.initial_adversary(stage, before.adversary if before else None)
     if stage.init_from:
         source = export.load(stage.init_from)
         fresh = trees.flatten(jax.eval_shape(run.initial_params))
@@ -69,13 +74,14 @@ def begin(
                 f"config.stages.{stage.name}.init_from: {stage.init_from} is not a model of this "
                 f"form; {len(wrong)} parameters differ, the first is {wrong[0]}."
             )
-        start = states.start(source.params, source.mean, source.std, stage)
+        params, mean, std = source.params, source.mean, source.std
     elif before is not None:
         params = states.model_params(before)
-        start = states.start(params, before.latent_mean, before.latent_std, stage)
+        mean, std = before.latent_mean, before.latent_std
     else:
-        zeros, ones = np.zeros(channels, np.float32), np.ones(channels, np.float32)
-        start = states.start(run.initial_params(), zeros, ones, stage)
+        params = run.initial_params()
+        mean, std = np.zeros(channels, np.float32), np.ones(channels, np.float32)
+    start = states.start(params, mean, std, stage, adversary)
     return meshes.put_replicated(mesh, jax.device_get(start))
 
 

@@ -12,8 +12,11 @@ import numpy as np
 from flax import linen as nn
 
 from pv_vae_jax.core import dims, rng, trees
-from pv_vae_jax.data import buckets, clips, pipeline, sources
-from pv_vae_jax.models import sizes
+from pv_vae_jax.data import buckets, clips, images, pipeline, sources
+from pv_vae_jax.losses import perceptual
+from pv_vae_jax.models import discriminators, sizes
+from pv_vae_jax.training import adversary
+from pv_vae_jax.training.adversary import Adversary
 from pv_vae_jax.training.stages import Stage, stages_of
 from pv_vae_jax.withholding import Withholding
 
@@ -25,13 +28,21 @@ class Run:
     config: dict[str, Any]
     module: nn.Module
     stages: tuple[Stage, ...]
+    discriminator: discriminators.Discriminator | None = None
 
     @classmethod
     def of(cls, config: dict[str, Any]) -> "Run":
         """Raises ValueError, beginning with the key, for a value that cannot be."""
         model = config["model"]
         module = sizes.build(model["name"], **model["fields"])
-        run = cls(config, module, stages_of(config))
+        stages = stages_of(config)
+        discriminator = None
+        if any("gan" in stage.weights for stage in stages):
+            try:
+                discriminator = discriminators.build(**config["discriminator"])
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"config.discriminator: {error}") from error
+        run = cls(config, module, stages, discriminator)
         for stage in run.stages:
             try:
                 dims.groups_of(stage.data.frames, module.spec.temporal)
@@ -52,13 +63,39 @@ class Run:
         clip = np.zeros((1, 1 + spec.temporal, spec.spatial, spec.spatial, 3), np.float32)
         return jax.jit(self.module.init)(rng.stream_key(self.seed, "init"), clip)["params"]
 
+    def initial_adversary(self, stage: Stage, before: Adversary | None = None) -> Any:
+        """The discriminator at the first step of a stage, {} without a GAN.
+
+        It goes on from ``before``, that of an earlier stage, or is fresh, a function of the seed.
+        """
+        if "gan" not in stage.weights:
+            return {}
+        if before:
+            variables = before.variables
+        else:
+            side = max(2 ** len(self.discriminator.widths), self.module.spec.spatial)
+            clip = np.zeros((1, stage.data.frames, side, side, 3), np.float32)
+            key = rng.stream_key(self.seed, "init/discriminator")
+            variables = jax.jit(self.discriminator.init)(key, clip)
+        return adversary.start(variables, len(self.discriminator.kinds), stage)
+
+    def lpips(self, stage: Stage) -> perceptual.LPIPS | None:
+        """The LPIPS of a stage, None without; its weights are fetched once if need be."""
+        if "lpips" not in stage.weights:
+            return None
+        return perceptual.load(stage.perceptual.backbone)
+
     def _sources(self, stage: Stage, held_out: bool) -> dict[str, tuple[sources.Source, int]]:
+        """By name, with weights; stills are pictures, or frames of the videos if there are none."""
         data = self.config["data"]
         cut = 1.0 - data["held_out"]
         found: dict[str, tuple[sources.Source, int]] = {}
-        if data["videos"] and data["videos_weight"]:
-            span = (cut, 1.0) if held_out else (0.0, cut)
-            first = jax.process_index() == 0
+        span, first = ((cut, 1.0) if held_out else (0.0, cut)), jax.process_index() == 0
+        stills = stage.data.frames == 1 and data["images"] and data["images_weight"]
+        if stills:
+            pictures = images.ImageFiles(data["images"], span=span, progress=first)
+            found["images"] = (pictures, data["images_weight"])
+        elif data["videos"] and data["videos_weight"]:
             files = sources.VideoFiles(data["videos"], span=span, progress=first)
             found["videos"] = (files.of_length(stage.data.frames), data["videos_weight"])
         if data["rendered_weight"]:
@@ -66,8 +103,9 @@ class Run:
             found["rendered"] = (sources.Rendered(split=split), data["rendered_weight"])
         if not found:
             raise ValueError(
-                "config.data names no source: set data.videos to a folder, list or file of videos "
-                "(and data.videos_weight above 0), or data.rendered_weight above 0."
+                f"config.data names no source for clips of {stage.data.frames} frames: set "
+                "data.videos to a folder, list or file of videos (and data.videos_weight above 0), "
+                "data.rendered_weight above 0, or for stills data.images."
             )
         return found
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pv_vae_jax import objective
+from pv_vae_jax.losses import adversarial
 from pv_vae_jax.withholding import Withholding
 
 
@@ -61,6 +62,67 @@ class Optimizer:
 
 
 @dataclasses.dataclass(frozen=True)
+class Perceptual:
+    """LPIPS of a stage.
+
+    Attributes:
+      backbone: "vgg16" or "alexnet".
+      frames: how many frames of each clip are looked at, drawn anew each step; 0 for all.
+    """
+
+    backbone: str = "vgg16"
+    frames: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Adversarial:
+    """The GAN of a stage; the form of its discriminator is the run's (``config.discriminator``).
+
+    Attributes:
+      start: first step with the GAN.
+      loss: "hinge" or "non_saturating".
+      balance: "adaptive" (objective.py, equation (2)) or "fixed".
+      see_withheld: whether the discriminator is shown predicted frames.
+      lecam: weight of the LeCam regulariser; 0 without.
+      lecam_decay: of its averages of the logits.
+      r1: weight of the penalty on the gradient at real clips; 0 without.
+      r1_every: every how many updates it is applied, times this number.
+      optimizer: of the discriminator; its ``ema`` and ``accumulate`` have no meaning.
+    """
+
+    start: int = 0
+    loss: str = "hinge"
+    balance: str = "adaptive"
+    see_withheld: bool = True
+    lecam: float = 0.0
+    lecam_decay: float = 0.99
+    r1: float = 0.0
+    r1_every: int = 16
+    optimizer: Optimizer = Optimizer(b1=0.5, b2=0.9)
+
+    def __post_init__(self):
+        for field, known in (("loss", adversarial.KINDS), ("balance", objective.BALANCES)):
+            if getattr(self, field) not in known:
+                raise ValueError(
+                    f"adversarial.{field} is one of {', '.join(known)}; "
+                    f"got {getattr(self, field)!r}."
+                )
+        if self.start < 0 or self.r1_every < 1:
+            raise ValueError(
+                "adversarial.start is at least 0 and r1_every at least 1; "
+                f"got {self.start} and {self.r1_every}."
+            )
+
+    def runs_at(self, step: int) -> bool:
+        """Whether the GAN is on at a step."""
+        return step >= self.start
+
+    def penalises_at(self, step: int) -> bool:
+        """Whether the update of a step has the R1 penalty."""
+        return self.r1 > 0 and self.runs_at(step) and (step - self.start) % self.r1_every == 0
+
+
+@dataclasses.dataclass(frozen=True)
 class Stage:
     """One stage of training; see the module's docstring.
 
@@ -74,6 +136,8 @@ class Stage:
       optimizer: see :class:`Optimizer`.
       init_from: "" for the stage before this one (fresh weights for the first), or the path of an
         export.
+      perceptual: see :class:`Perceptual`; has a part where ``weights`` has "lpips".
+      adversarial: see :class:`Adversarial`; has a part where ``weights`` has "gan".
     """
 
     name: str
@@ -84,6 +148,8 @@ class Stage:
     trainable: str
     optimizer: Optimizer
     init_from: str = ""
+    perceptual: Perceptual = Perceptual()
+    adversarial: Adversarial = Adversarial()
 
 
 def stages_of(config: Mapping[str, Any]) -> tuple[Stage, ...]:
@@ -97,6 +163,11 @@ def stages_of(config: Mapping[str, Any]) -> tuple[Stage, ...]:
     if not names or len(set(names)) != len(names):
         raise ValueError(f"config.run names each stage to run once, in order; got {names}.")
     return tuple(_stage(name, config["stages"]) for name in names)
+
+
+def _adversarial(values: Mapping[str, Any]) -> Adversarial:
+    optimizer = Optimizer(**values["optimizer"], ema=0.0)
+    return Adversarial(**{**values, "optimizer": optimizer})
 
 
 def _stage(name: str, stages: Mapping[str, Any]) -> Stage:
@@ -116,6 +187,8 @@ def _stage(name: str, stages: Mapping[str, Any]) -> Stage:
             trainable=values["trainable"],
             optimizer=Optimizer(**values["optimizer"]),
             init_from=values["init_from"],
+            perceptual=Perceptual(**values["perceptual"]),
+            adversarial=_adversarial(values["adversarial"]),
         )
     except ValueError as error:
         raise ValueError(f"config.stages.{name}: {error}") from error

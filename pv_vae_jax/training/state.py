@@ -30,6 +30,7 @@ class TrainState:
       skipped_in_row: how many of them are the last ones; int32.
       latent_mean: per channel ``[c]``, by which latents are normalised.
       latent_std: likewise.
+      adversary: the discriminator's side (training/adversary.py); empty in a stage without a GAN.
     """
 
     step: jax.Array
@@ -40,9 +41,12 @@ class TrainState:
     skipped_in_row: jax.Array
     latent_mean: jax.Array
     latent_std: jax.Array
+    adversary: Any = flax.struct.field(default_factory=dict)
 
 
-def start(params: trees.Tree, latent_mean, latent_std, stage: Stage) -> TrainState:
+def start(
+    params: trees.Tree, latent_mean, latent_std, stage: Stage, adversary: Any = None
+) -> TrainState:
     """The state at the first step of a stage."""
     trainable, _ = trees.partition(params, stage.trainable)
     return TrainState(
@@ -54,6 +58,7 @@ def start(params: trees.Tree, latent_mean, latent_std, stage: Stage) -> TrainSta
         skipped_in_row=jnp.int32(0),
         latent_mean=jnp.asarray(latent_mean, jnp.float32),
         latent_std=jnp.asarray(latent_std, jnp.float32),
+        adversary=adversary or {},
     )
 
 

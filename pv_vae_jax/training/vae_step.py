@@ -1,13 +1,15 @@
-"""One update of a video VAE.
+"""One update of a video VAE, and of its discriminator.
 
     g = mean over micro-batches of dL/d trainable,    params <- params - lr(step) direction(g)
 
 If any element of ``g``, reduced over all devices, is not finite, parameters, slots and EMA keep
 their bits, the skip is counted, and the step (with it the position in the data) advances.
 Parameters that the stage does not train are constants of the gradient: no slots, no EMA, no
-backward pass through a frozen encoder.
+backward pass through a frozen encoder.  Generator and discriminator (training/adversary.py) both
+start from the state before the update and leave each other's bits alone.
 """
 
+import dataclasses
 import functools
 
 import jax
@@ -16,67 +18,133 @@ import optax
 from flax import linen as nn
 
 from pv_vae_jax import objective
-from pv_vae_jax.core import rng, trees
+from pv_vae_jax.core import pixels, rng, trees
 from pv_vae_jax.data.batch import Batch
+from pv_vae_jax.losses.perceptual import LPIPS
+from pv_vae_jax.models.discriminators import Discriminator
+from pv_vae_jax.training import adversary as adversaries
 from pv_vae_jax.training import optimizers
 from pv_vae_jax.training.stages import Stage
 from pv_vae_jax.training.state import TrainState
 
 
-def _add(left, right):
-    return jax.tree.map(jnp.add, left, right)
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """What differs between the programs of a stage.
+
+    Attributes:
+      withheld: groups that are not encoded (``slice``; 0 for ``mask``).
+      gan: whether the GAN is on.
+      penalty: whether this update of the discriminator has the R1 penalty.
+    """
+
+    withheld: int = 0
+    gan: bool = False
+    penalty: bool = False
 
 
-def _gradient(module, stage: Stage, seed: int, withheld: int, state: TrainState, batch: Batch):
-    """Mean gradient of the trainable leaves over the micro-batches, and the summed report."""
+@dataclasses.dataclass(frozen=True)
+class Networks:
+    """The modules of a stage: the video VAE, and the discriminator if the stage has a GAN."""
+
+    vae: nn.Module
+    discriminator: Discriminator | None = None
+
+
+def _micro_batch(
+    networks: Networks, stage: Stage, seed: int, program: Program, state: TrainState, judge,
+    batch: Batch,
+):  # fmt: skip
+    """(gradients of generator and discriminator, means of the logits), report."""
     trainable, frozen = trees.partition(state.params, stage.trainable)
-    keys = [
-        rng.step_key(seed, f"{stage.name}/{name}", state.step) for name in ("latent", "padding")
-    ]
+    key = {
+        name: rng.step_key(seed, f"{stage.name}/{name}", state.step)
+        for name in ("latent", "padding", "perceptual")
+    }
+    lpips = gan = None
+    if "lpips" in stage.weights:
+        lpips = functools.partial(
+            judge.of_some,
+            key=key["perceptual"],
+            examples=batch.index,
+            count=stage.perceptual.frames or batch.video.shape[1],
+        )
+    if program.gan:
+        gan = adversaries.generator_loss(
+            networks.discriminator, state.adversary.variables, stage.adversarial
+        )
+    gradient, report, cut = objective.value_and_gradient(
+        networks.vae,
+        trainable,
+        frozen,
+        batch,
+        stage.weights,
+        objective.Keys(key["latent"], key["padding"]),
+        program.withheld,
+        objective.Judges(lpips, gan, stage.adversarial.balance),
+    )
+    if not program.gan:
+        return (gradient, {}, {}), report
+    against, values, means = adversaries.gradient(
+        networks.discriminator, state.adversary, stage.adversarial, program.penalty, cut
+    )
+    return (gradient, against, means), report | values
 
-    def loss(trainable, micro):
-        params = trees.merge(frozen, trainable)
-        return objective.objective(module, params, micro, stage.weights, *keys, withheld=withheld)
 
-    value_and_gradient = jax.value_and_grad(loss, has_aux=True)
+def _gradients(networks, stage, seed, program, state, judge, batch):
+    """Means over the micro-batches, and the summed report."""
+    one = functools.partial(_micro_batch, networks, stage, seed, program, state, judge)
     parts = stage.optimizer.accumulate
     if parts == 1:
-        (_, report), gradient = value_and_gradient(trainable, batch)
-        return trainable, gradient, report
+        return one(batch)
     # Micro-batch j holds the examples j, j + parts, ...: each device keeps its own rows.
     micros = jax.tree.map(
         lambda leaf: jnp.swapaxes(leaf.reshape(-1, parts, *leaf.shape[1:]), 0, 1), batch
     )
 
-    def add_micro(carry, micro):
-        (_, report), gradient = value_and_gradient(trainable, micro)
-        return _add(carry, (gradient, report)), None
+    def add(carry, micro):
+        return jax.tree.map(jnp.add, carry, one(micro)), None
 
     first = jax.tree.map(lambda leaf: leaf[0], micros)
-    shapes = jax.eval_shape(lambda: value_and_gradient(trainable, first))
-    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), (shapes[1], shapes[0][1]))
-    (gradient, report), _ = jax.lax.scan(add_micro, zeros, micros)
-    return trainable, jax.tree.map(lambda leaf: leaf / parts, gradient), report
+    shapes = jax.eval_shape(lambda: one(first))
+    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+    (gradients, report), _ = jax.lax.scan(add, zeros, micros)
+    return jax.tree.map(lambda leaf: leaf / parts, gradients), report
 
 
 def train_step(
-    module: nn.Module, stage: Stage, seed: int, withheld: int, state: TrainState, batch: Batch
+    networks: Networks,
+    stage: Stage,
+    seed: int,
+    program: Program,
+    state: TrainState,
+    batch: Batch,
+    judge: LPIPS | None = None,
 ) -> tuple[TrainState, objective.Report]:
     """One update; a pure function of ``state`` and ``batch``.
 
     Args:
-      module: the video VAE.
-      stage: what is trained, and how.
+      networks: what is trained.
+      stage: how.
       seed: of the run.
-      withheld: groups that are not encoded (``slice``; 0 for ``mask``).
+      program: which of the stage's programs.
       state: before the update.
       batch: the global batch.
+      judge: LPIPS, where the stage has that term.
 
     Returns:
       The state after it, and a report: the terms, the norms of gradient, update and parameters, the
       learning rate, each as (sum, count).
     """
-    trainable, gradient, report = _gradient(module, stage, seed, withheld, state, batch)
+    if program.gan:
+        adversary = adversaries.with_moved_stats(
+            networks.discriminator, state.adversary, pixels.to_float(batch.video)
+        )
+        state = state.replace(adversary=adversary)
+    (gradient, against, means), report = _gradients(
+        networks, stage, seed, program, state, judge, batch
+    )
+    trainable, _ = trees.partition(state.params, stage.trainable)
     norm = optax.tree.norm(gradient)
     finite = jnp.isfinite(norm)
     learning_rate = optimizers.schedule(stage.optimizer, stage.steps)(state.step)
@@ -99,6 +167,12 @@ def train_step(
         skipped=state.skipped + bad,
         skipped_in_row=(state.skipped_in_row + 1) * bad,
     )
+    if program.gan:
+        whole = report["gan/zeroed"][0] == 0
+        adversary, values = adversaries.update(
+            state.adversary, stage, state.step, against, means, whole
+        )
+        new, report = new.replace(adversary=adversary), report | values
     one = jnp.float32(1.0)
     report |= {
         "gradient_norm": (norm, one),
@@ -110,11 +184,11 @@ def train_step(
     return new, report
 
 
-def compiled(module: nn.Module, stage: Stage, seed: int, withheld: int, replicated, over_data):
+def compiled(networks: Networks, stage: Stage, seed: int, program: Program, replicated, over_data):
     """:func:`train_step` under ``jax.jit``, the state donated, with the mesh's shardings."""
     return jax.jit(
-        functools.partial(train_step, module, stage, seed, withheld),
-        in_shardings=(replicated, over_data),
+        functools.partial(train_step, networks, stage, seed, program),
+        in_shardings=(replicated, over_data, replicated),
         out_shardings=(replicated, replicated),
         donate_argnums=0,
     )

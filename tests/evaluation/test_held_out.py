@@ -1,5 +1,7 @@
 import json
 
+import flax.struct
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
@@ -115,3 +117,21 @@ def test_clips_that_cannot_be_judged_are_refused(batches, observe, message):
     model = Known(np.concatenate(batches[:1]) if batches else np.zeros((0, 5, 16, 16, 3), np.uint8))
     with pytest.raises(ValueError, match=message):
         held_out.evaluate(model, batches, observe)
+
+
+@flax.struct.dataclass
+class Distance:
+    """A judge of known values: the mean absolute difference of each frame."""
+
+    scale: float
+
+    def __call__(self, video, target):
+        return self.scale * jnp.mean(jnp.abs(video - target), axis=(2, 3, 4))
+
+
+def test_lpips_is_a_mean_over_frames_beside_that_of_the_thumbnail(clips):
+    found = held_out.evaluate(Known(clips), one_by_one(clips), observe=3, lpips=Distance(2.0))
+    assert found.lpips.model == pytest.approx(2 * 3 / 127.5, rel=1e-5)
+    assert found.lpips.baseline == pytest.approx(0, abs=1e-6)  # a grey is its own thumbnail
+    assert "reconstruction LPIPS" in found.text()
+    assert held_out.evaluate(Known(clips), one_by_one(clips), observe=3).lpips is None

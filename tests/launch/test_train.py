@@ -106,7 +106,7 @@ BAD = {
     "type": ("--config.seed=one", "--config.seed=one: .*int"),
     "folder": ("--config.data.videos=/no/such/folder", "/no/such/folder"),
     "length": (f"--{STAGE}.data.frames=8", f"{STAGE}.data: .*got 8: cut to 5 or pad to 9"),
-    "term": (f"--{STAGE}.weights.gan=1.0", f"{STAGE}: weights.gan is 1.0, .* has no gan term"),
+    "term": (f"--{STAGE}.weights.mse=-1.0", f"{STAGE}: weights.mse is -1.0; a weight is at"),
 }
 
 

@@ -25,7 +25,8 @@ def stage_of(trainable=".*", **optimizer):
     )
 
 
-MODULE = tiny.module()
+MODULE = tiny.module(**tiny.SHALLOW)
+NETWORKS = vae_step.Networks(MODULE)
 MESH = meshes.make_mesh()
 WITHHELD = (0, 1, 2, 1, 0, 2, 1, 0)
 
@@ -36,7 +37,9 @@ def params():
 
 
 def stepper(stage):
-    return vae_step.compiled(MODULE, stage, 0, 0, meshes.replicated(MESH), meshes.over_data(MESH))
+    shardings = meshes.replicated(MESH), meshes.over_data(MESH)
+    step = vae_step.compiled(NETWORKS, stage, 0, vae_step.Program(), *shardings)
+    return lambda state, batch: step(state, batch, None)
 
 
 def begin(params, stage):
@@ -118,13 +121,12 @@ def test_decoder_fine_tuning_has_no_slots_for_the_encoder_and_keeps_its_bits(par
 def test_micro_batches_give_the_update_of_the_whole_batch(params, whole):
     stage = stage_of(accumulate=2)
     two_devices = jax.sharding.Mesh(np.array(jax.devices()[:2]).reshape(2, 1), meshes.AXES)
-    step = vae_step.compiled(
-        MODULE, stage, 0, 0, meshes.replicated(two_devices), meshes.over_data(two_devices)
-    )
+    shardings = meshes.replicated(two_devices), meshes.over_data(two_devices)
+    step = vae_step.compiled(NETWORKS, stage, 0, vae_step.Program(), *shardings)
     state = meshes.put_replicated(two_devices, jax.device_get(begin(params, stage)))
     for first in (0, 8):
         micro = meshes.put_batch(two_devices, tiny.batch(WITHHELD, first=first))
-        state, report = step(state, micro)
+        state, report = step(state, micro, None)
     _, second, expected, _ = whole
     for name in ("mse", "mse/withheld", "gradient_norm"):
         value, count = (float(x) for x in report[name])
