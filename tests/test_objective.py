@@ -37,7 +37,7 @@ def value_and_gradient(module, withheld, params, batch):
     return (total / examples, report), gradient
 
 
-@pytest.mark.parametrize("withheld", [1, 2])
+@pytest.mark.parametrize("withheld", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_mask_and_slice_agree(module, params, withheld):
     batch = tiny.batch(withheld=(withheld,) * 4)
     (masked, masked_report), masked_gradient = value_and_gradient(module, 0, params, batch)

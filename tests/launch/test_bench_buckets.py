@@ -5,7 +5,7 @@ import pytest
 from launch.bench import buckets
 from tests import tiny
 
-CONFIG = "tests/configs/smallest.py"
+CONFIG = "tests/configs/smallest.py:6,2"
 
 
 def test_each_bucket_of_a_stage_is_measured_against_their_mean(monkeypatch, capsys):
@@ -21,12 +21,13 @@ def test_each_bucket_of_a_stage_is_measured_against_their_mean(monkeypatch, caps
         ("16", "16", "4", "200.0", "0.57", "7.0"),
         ("16", "32", "4", "500.0", "1.43", "2.8"),
     ]
-    assert "predictive of tests/configs/smallest.py, pv_vae_tiny" in said
+    assert "predictive of tests/configs/smallest.py:6,2, pv_vae_tiny" in said
     assert "slowest / fastest 2.50" in said
 
 
+@pytest.mark.slow
 def test_the_steps_measured_are_those_of_the_stage():
-    config = buckets._config(CONFIG + ":4")
+    config = buckets._config("tests/configs/smallest.py:4,2")
     assert config["stages"]["predictive"]["steps"] == 4
     config["model"]["fields"] |= tiny.SHALLOW
     seconds = buckets.measure(config, "decoder", rounds=2)

@@ -13,7 +13,6 @@ ARGUMENTS = [
     "--config.discriminator.kind=frame",
     "--config.runtime.checkpoint_every=2",
     "--config.runtime.log_every=1",
-    f"--{STAGE}.data.buckets=((16,16,8,1),)",
     f"--{STAGE}.optimizer.accumulate=2",
     f"--{STAGE}.weights.gan=0.5",
     f"--{STAGE}.adversarial.lecam=0.1",

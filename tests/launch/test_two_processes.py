@@ -6,7 +6,7 @@ import socket
 
 from tests.launch import runs
 
-CONFIG = f"{runs.CONFIG}:20"
+CONFIG = f"{runs.CONFIG}:20,2"
 
 
 def two(workdir, *arguments):
