@@ -24,4 +24,4 @@ echo "lint: ruff check, ruff format"
 for argument in "$@"; do
   case $argument in -m | -m*) exec "$PYTHON" -m pytest "$@" ;; esac
 done
-exec "$PYTHON" -m pytest -m 'not slow' --numprocesses 2 --dist loadfile "$@"
+exec "$PYTHON" -m pytest -m 'not slow' --numprocesses 2 --dist loadfile --no-loadscope-reorder "$@"

@@ -25,7 +25,7 @@ def stage_of(trainable=".*", **optimizer):
     )
 
 
-MODULE = tiny.module(**tiny.SHALLOW)
+MODULE = tiny.LinearVAE()
 NETWORKS = vae_step.Networks(MODULE)
 MESH = meshes.make_mesh()
 WITHHELD = (0, 1, 2, 1, 0, 2, 1, 0)
@@ -80,9 +80,7 @@ def test_an_update_is_adamw_with_the_schedule_and_the_ema(params, whole):
 def test_a_gradient_that_is_not_finite_changes_nothing_but_the_counters(whole):
     _, second, _, step = whole
     broken = trees.unflatten(trees.flatten(second.params))
-    broken["decoder"]["conv_out"]["bias"] = np.full_like(
-        broken["decoder"]["conv_out"]["bias"], np.nan
-    )
+    broken["decoder"]["bias"] = np.full_like(broken["decoder"]["bias"], np.nan)
     before = second.replace(params=broken)
     after, report = step(meshes.put_replicated(MESH, before), batch())
     after = jax.device_get(after)
@@ -107,15 +105,12 @@ def test_decoder_fine_tuning_has_no_slots_for_the_encoder_and_keeps_its_bits(par
         state, _ = step(state, batch(first=first))
     after = jax.device_get(state.params)
     jax.tree.map(np.testing.assert_array_equal, after["encoder"], params["encoder"])
-    jax.tree.map(np.testing.assert_array_equal, after["padding"], params["padding"])
     pairs = zip(
         trees.flatten(after["decoder"]).items(),
         trees.flatten(params["decoder"]).values(),
         strict=True,
     )
-    still = [path for (path, new), old in pairs if np.array_equal(new, old)]
-    # a frame of one latent has one key, whose attention is 1 whatever query and key are
-    assert all("attention/query" in path or "attention/key" in path for path in still)
+    assert not [path for (path, new), old in pairs if np.array_equal(new, old)]
 
 
 def test_micro_batches_give_the_update_of_the_whole_batch(params, whole):
