@@ -18,7 +18,7 @@ References: arXiv 2605.02134, section 3, equation (1); (2): arXiv 2012.09841, eq
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -26,28 +26,12 @@ from flax import linen as nn
 
 from pv_vae_jax.core import dims, pixels, rng, trees
 from pv_vae_jax.data.batch import Batch
-from pv_vae_jax.losses import adversarial, kl, reconstruction
+from pv_vae_jax.losses import adversarial, kl, pixel_terms
 from pv_vae_jax.withholding import observed_frames
 
 TERMS = ("mse", "difference", "lpips", "gan", "kl")
 BALANCES = ("adaptive", "fixed")
-
-# A reported value is (sum, count), so that it merges over micro-batches, hosts and steps.
-Report = dict[str, tuple[jax.Array, jax.Array]]
-# (video, target) -> values [B, T] of each frame, and which of them count, bool [B, T]
-FrameTerm = Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
-
-
-def _squared_error(video: jax.Array, target: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return reconstruction.squared_error(video, target), jnp.ones(video.shape[:2], bool)
-
-
-def _difference_error(video: jax.Array, target: jax.Array) -> tuple[jax.Array, jax.Array]:
-    counted = jnp.ones(video.shape[:2], bool).at[:, 0].set(False)
-    return reconstruction.difference_error(video, target), counted
-
-
-FRAME_TERMS: dict[str, FrameTerm] = {"mse": _squared_error, "difference": _difference_error}
+FRAME_TERMS = {"mse": pixel_terms.squared_error, "difference": pixel_terms.difference_error}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,8 +44,8 @@ class Judges:
       balance: "adaptive", equation (2), or "fixed".
     """
 
-    lpips: FrameTerm | None = None
-    gan: Callable[[jax.Array, jax.Array], jax.Array] | None = None
+    lpips: pixel_terms.FrameTerm | None = None
+    gan: pixel_terms.ClipTerm | None = None
     balance: str = "adaptive"
 
 
@@ -71,15 +55,6 @@ class Keys:
 
     latent: jax.Array
     padding: jax.Array
-
-
-@dataclasses.dataclass(frozen=True)
-class Cut:
-    """What the discriminator learns from: the clip, its reconstruction, the frames seen."""
-
-    target: jax.Array
-    video: jax.Array
-    seen: jax.Array
 
 
 def check_weights(weights: Mapping[str, float]) -> dict[str, float]:
@@ -97,16 +72,6 @@ def check_weights(weights: Mapping[str, float]) -> dict[str, float]:
     if not set(active) & set(FRAME_TERMS):
         raise ValueError(f"at least one weight of {', '.join(FRAME_TERMS)} must be above 0.")
     return active
-
-
-def _over(values: jax.Array, where: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return jnp.sum(jnp.where(where, values, 0.0)), jnp.sum(where, dtype=jnp.float32)
-
-
-def _mean_over(values: jax.Array, where: jax.Array) -> jax.Array:
-    """Mean of ``values [B, n]`` where ``where``, per example ``[B]``; 0 where there is none."""
-    count = jnp.sum(where, axis=1)
-    return jnp.sum(jnp.where(where, values, 0.0), axis=1) / jnp.maximum(count, 1)
 
 
 def predict(module: nn.Module, params, batch: Batch, keys: Keys, withheld: int):
@@ -135,33 +100,6 @@ def predict(module: nn.Module, params, batch: Batch, keys: Keys, withheld: int):
     return video, module.apply(variables, padded, method="decode_raw"), posterior
 
 
-def _frame_term(name: str, term: FrameTerm, cut: Cut) -> tuple[jax.Array, jax.Array, Report]:
-    """Value, cotangent on the pixels, and report of a term of frames."""
-
-    def value(video):
-        values, counted = term(video, cut.target)
-        report = {
-            name: _over(values, counted),
-            f"{name}/observed": _over(values, counted & cut.seen),
-            f"{name}/withheld": _over(values, counted & ~cut.seen),
-        }
-        return jnp.mean(_mean_over(values, counted)), report
-
-    (value, report), cotangent = jax.value_and_grad(value, has_aux=True)(cut.video)
-    return value, cotangent, report
-
-
-def _gan_term(judges: Judges, cut: Cut) -> tuple[jax.Array, jax.Array, Report]:
-    """Like :func:`_frame_term` for the GAN; zero where its cotangent is not finite."""
-    value, cotangent = jax.value_and_grad(lambda video: jnp.mean(judges.gan(video, cut.seen)))(
-        cut.video
-    )
-    finite = jnp.all(jnp.isfinite(cotangent)) & jnp.isfinite(value)
-    value, cotangent = (jnp.where(finite, x, 0.0) for x in (value, cotangent))
-    one = jnp.float32(1.0)
-    return value, cotangent, {"gan": (value, one), "gan/zeroed": (1.0 - finite, one)}
-
-
 def value_and_gradient(
     module: nn.Module,
     trainable: trees.Tree,
@@ -171,7 +109,7 @@ def value_and_gradient(
     keys: Keys,
     withheld: int = 0,
     judges: Judges = Judges(),  # noqa: B008  (frozen)
-) -> tuple[trees.Tree, Report, Cut]:
+) -> tuple[trees.Tree, pixel_terms.Report, pixel_terms.Cut]:
     """Equation (1) and its gradient.
 
     Args:
@@ -201,33 +139,35 @@ def value_and_gradient(
         target, video, posterior = predict(
             module, trees.merge(frozen, trainable), batch, keys, withheld
         )
+        if "kl" not in weights:
+            return (video, jnp.float32(0.0)), (target, {})
         nats = kl.divergence(posterior)  # [B, G']
-        return (video, jnp.mean(_mean_over(nats, observed))), (target, nats)
+        report = {"kl": pixel_terms.over(nats, observed)}
+        return (video, jnp.mean(pixel_terms.mean_over(nats, observed))), (target, report)
 
-    (video, divergence), pullback, (target, nats) = jax.vjp(generator, trainable, has_aux=True)
-    cut = Cut(target, jax.lax.stop_gradient(video), seen)
+    (video, divergence), pullback, (target, report) = jax.vjp(generator, trainable, has_aux=True)
+    cut = pixel_terms.Cut(target, jax.lax.stop_gradient(video), seen)
     kl_weight = jnp.float32(weights.get("kl", 0.0))
-    total, cotangent, report = kl_weight * divergence, jnp.zeros_like(video), {}
-    if "kl" in weights:
-        report["kl"] = _over(nats, observed)
+    total, cotangent = kl_weight * divergence, jnp.zeros_like(video)
 
     def last_layer_norm(cotangent):
         gradient = trees.flatten(pullback((cotangent, jnp.float32(0.0)))[0])
         return jnp.linalg.norm(gradient[module.last_layer].astype(jnp.float32).reshape(-1))
 
-    judged = "gan" in weights and judges.gan is not None or "lpips" in weights
+    with_gan = "gan" in weights and judges.gan is not None
+    judged = with_gan or "lpips" in weights
     measured = judged and module.last_layer in trees.flatten(trainable)
     one = jnp.float32(1.0)
     for name, term in {**FRAME_TERMS, "lpips": judges.lpips}.items():
         if name not in weights:
             continue
-        value, part, values = _frame_term(name, term, cut)
+        value, part, values = pixel_terms.of_frames(name, term, cut)
         total, cotangent = total + weights[name] * value, cotangent + weights[name] * part
         report |= values
         if measured:
             report[f"last_layer/{name}"] = (weights[name] * last_layer_norm(part), one)
-    if "gan" in weights and judges.gan is not None:
-        value, part, values = _gan_term(judges, cut)
+    if with_gan:
+        value, part, values = pixel_terms.of_clips("gan", judges.gan, cut)
         report |= values
         balance = one
         if judges.balance == "adaptive":

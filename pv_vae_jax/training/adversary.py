@@ -15,9 +15,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from pv_vae_jax import objective
 from pv_vae_jax.core import trees
-from pv_vae_jax.losses import adversarial
+from pv_vae_jax.losses import adversarial, pixel_terms
 from pv_vae_jax.models import discriminators
 from pv_vae_jax.training import optimizers
 from pv_vae_jax.training.stages import Adversarial, Stage
@@ -92,8 +91,8 @@ def gradient(
     adversary: Adversary,
     settings: Adversarial,
     penalty: bool,
-    cut: objective.Cut,
-) -> tuple[trees.Tree, objective.Report, adversarial.Averages]:
+    cut: pixel_terms.Cut,
+) -> tuple[trees.Tree, pixel_terms.Report, adversarial.Averages]:
     """Gradient of (1), report, and the means of this batch's logits."""
     real_video, fake_video = (_shown(settings, v, cut.seen) for v in (cut.target, cut.video))
 
@@ -129,7 +128,7 @@ def update(
     gradient: trees.Tree,
     means: adversarial.Averages,
     allowed: jax.Array,
-) -> tuple[Adversary, objective.Report]:
+) -> tuple[Adversary, pixel_terms.Report]:
     """One update; parameters, slots and averages keep their bits where it is not ``allowed``."""
     settings = stage.adversarial
     norm = optax.tree.norm(gradient)

@@ -13,9 +13,9 @@ from collections.abc import Callable
 
 import jax
 
-from pv_vae_jax import objective
 from pv_vae_jax.core import trees
 from pv_vae_jax.data.batch import Batch
+from pv_vae_jax.losses import pixel_terms
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import calibration, reporting, restore, vae_step
@@ -34,7 +34,7 @@ class Interval:
     def __init__(self):
         self._begin = time.perf_counter()
         self._spent = {"data": 0.0, "checkpoint": 0.0, "evaluation": 0.0}
-        self._reports: list[objective.Report] = []
+        self._reports: list[pixel_terms.Report] = []
         self._examples = 0
 
     def timed(self, what: str, function: Callable, *args):
@@ -44,7 +44,7 @@ class Interval:
         self._spent[what] += time.perf_counter() - begin
         return result
 
-    def add(self, report: objective.Report, examples: int) -> None:
+    def add(self, report: pixel_terms.Report, examples: int) -> None:
         """One more update; the report stays on the device."""
         self._reports.append(report)
         self._examples += examples

@@ -12,10 +12,10 @@ import numpy as np
 import tensorboardX
 from tqdm import tqdm
 
-from pv_vae_jax import objective
+from pv_vae_jax.losses import pixel_terms
 
 
-def merged(reports: list[objective.Report]) -> dict[str, float]:
+def merged(reports: list[pixel_terms.Report]) -> dict[str, float]:
     """Means over several reports of (sum, count); values without any count are left out."""
     host = jax.device_get(reports)
     values = {}

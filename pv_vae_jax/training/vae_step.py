@@ -20,6 +20,7 @@ from flax import linen as nn
 from pv_vae_jax import objective
 from pv_vae_jax.core import pixels, rng, trees
 from pv_vae_jax.data.batch import Batch
+from pv_vae_jax.losses import pixel_terms
 from pv_vae_jax.losses.perceptual import LPIPS
 from pv_vae_jax.models.discriminators import Discriminator
 from pv_vae_jax.training import adversary as adversaries
@@ -120,7 +121,7 @@ def train_step(
     state: TrainState,
     batch: Batch,
     judge: LPIPS | None = None,
-) -> tuple[TrainState, objective.Report]:
+) -> tuple[TrainState, pixel_terms.Report]:
     """One update; a pure function of ``state`` and ``batch``.
 
     Args:
