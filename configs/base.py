@@ -65,7 +65,8 @@ def stage(**changes) -> ConfigDict:
                     "clip": 1.0,
                 },
             },
-            # "" is the stage before (fresh weights for the first), or the path of an export.
+            # "" is the stage before (fresh weights for the first), the path of an
+            # export, or the workdir of another run.
             "init_from": "",
         }
     )

@@ -4,8 +4,8 @@
         --config.data.images=/path/to/images --config.data.videos=/path/to/videos
 
 ``:661m`` (default), ``:small`` and ``:tiny`` are one recipe (configs/recipe.py) at three sizes;
-``:tiny`` runs on 2 CPU cores.  One stage alone: ``:tiny,image``; the next one from its export:
-``:tiny,predictive --config.stages.predictive.init_from=exports/image.npz``.
+``:tiny`` runs on 2 CPU cores.  One stage alone: ``:tiny,image``; the next one from it:
+``:tiny,predictive --config.stages.predictive.init_from=WORKDIR_OR_EXPORT``.
 Written for a pod or several GPU hosts; ``661m`` has been traced and counted here, not trained.
 """
 

@@ -1,6 +1,7 @@
 """From a stage's start or a checkpoint to a train state, and from a run's folder to a model.
 
-first stage            fresh parameters, or an export (``init_from``)
+first stage            fresh parameters
+``init_from``          the model of an export, or of the folder of another run
 later stages           the model at the end of the stage before: its EMA, its statistics
 a stage with a checkpoint     that checkpoint, every bit of it
 """
@@ -18,6 +19,7 @@ from pv_vae_jax.core import trees
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import state as states
+from pv_vae_jax.training import workdir as workdirs
 from pv_vae_jax.training.run import Run
 from pv_vae_jax.training.stages import Stage
 
@@ -51,6 +53,12 @@ def resume(
     return checkpoints.restore(_abstract(run, stage, mesh), step)
 
 
+def _model_at(path: pathlib.Path) -> VideoVAE:
+    if path.is_dir():
+        return exported_model(path, Run.of(workdirs.read_config(path)))[0]
+    return export.load(path)
+
+
 def begin(
     run: Run, stage: Stage, before: states.TrainState | None, mesh: Mesh
 ) -> states.TrainState:
@@ -62,7 +70,7 @@ def begin(
     channels = run.module.spec.channels
     adversary = run.initial_adversary(stage, before.adversary if before else None)
     if stage.init_from:
-        source = export.load(stage.init_from)
+        source = _model_at(pathlib.Path(stage.init_from))
         fresh = trees.flatten(jax.eval_shape(run.initial_params))
         found = trees.flatten(source.params)
         wrong = [

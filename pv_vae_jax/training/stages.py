@@ -135,7 +135,7 @@ class Stage:
       trainable: regular expression on parameter paths.
       optimizer: see :class:`Optimizer`.
       init_from: "" for the stage before this one (fresh weights for the first), or the path of an
-        export.
+        export, or the folder of another run.
       perceptual: see :class:`Perceptual`; has a part where ``weights`` has "lpips".
       adversarial: see :class:`Adversarial`; has a part where ``weights`` has "gan".
     """

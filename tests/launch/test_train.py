@@ -1,21 +1,23 @@
 """The training door as a user meets it: killed, resumed, refused."""
 
+import dataclasses
 import json
 import re
 
+import jax
 import numpy as np
 import pytest
 
+from pv_vae_jax.sharding import mesh as meshes
+from pv_vae_jax.training import restore, workdir
+from pv_vae_jax.training.run import Run
+from tests import tiny
 from tests.launch import runs
 
 
 def same(left, right):
     assert set(left) == set(right)
     return [path for path in left if not np.array_equal(left[path], right[path])]
-
-
-def totals(workdir):
-    return [json.loads(line)["total"] for line in (workdir / "metrics.jsonl").open()]
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +85,19 @@ def test_the_export_of_a_run_is_its_ema_with_its_statistics(whole, tmp_path):
         np.testing.assert_array_equal(exported[name], state.get(averaged, state[key]))
     np.testing.assert_array_equal(exported["latents/mean"], state["['latent_mean']"])
     np.testing.assert_array_equal(exported["latents/std"], state["['latent_std']"])
+
+
+def test_a_stage_starts_from_the_folder_of_another_run_with_one_key(whole):
+    run = Run.of(workdir.read_config(whole))
+    stage = dataclasses.replace(run.stages[0], init_from=str(whole))
+    began = jax.device_get(restore.begin(run, stage, None, meshes.make_mesh()))
+    model, _ = restore.exported_model(whole, run)
+    jax.tree.map(np.testing.assert_array_equal, began.params, model.params)
+    np.testing.assert_array_equal(began.latent_std, model.std)
+    assert int(began.step) == 0 and model.std.std() > 0
+    other = dataclasses.replace(run, module=tiny.module(channels=8))
+    with pytest.raises(ValueError, match="init_from: .* is not a model of this form"):
+        restore.begin(other, stage, None, meshes.make_mesh())
 
 
 def test_updates_that_are_not_finite_in_a_row_save_and_end_the_run(tmp_path):
