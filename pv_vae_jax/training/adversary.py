@@ -133,10 +133,9 @@ def update(
     settings = stage.adversarial
     norm = optax.tree.norm(gradient)
     good = allowed & jnp.isfinite(norm)
-    learning_rate = optimizers.schedule(settings.optimizer, stage.steps)(step)
-    direction = optimizers.direction(settings.optimizer)
-    updates, slots = direction.update(gradient, adversary.slots, adversary.params)
-    moved = optimizers.descend(adversary.params, updates, learning_rate)
+    moved, slots, *_ = optimizers.update(
+        settings.optimizer, stage.steps, step, gradient, adversary.slots, adversary.params
+    )
     averages = jax.tree.map(
         lambda old, new: settings.lecam_decay * old + (1.0 - settings.lecam_decay) * new,
         adversary.averages,

@@ -7,6 +7,7 @@ goes on bit for bit when the same command is given again.
 """
 
 import contextlib
+import functools
 import pathlib
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import jax
 from pv_vae_jax.core import trees
 from pv_vae_jax.data.batch import Batch
 from pv_vae_jax.losses import pixel_terms
+from pv_vae_jax.losses.perceptual import LPIPS
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import calibration, reporting, restore, vae_step
@@ -79,7 +81,11 @@ class StageLoop:
         for _, _, batch, _ in stage.data.buckets:
             meshes.check_batch(self.mesh, batch, stage.optimizer.accumulate)
         self._steps: dict[vae_step.Program, Callable] = {}
-        self._judge = meshes.put_replicated(self.mesh, run.lpips(stage))
+
+    @functools.cached_property
+    def _judge(self) -> LPIPS | None:
+        """Loaded when the first update asks: a stage that is finished needs none."""
+        return meshes.put_replicated(self.mesh, self.run.lpips(self.stage))
 
     def finished(self) -> bool:
         """Whether the stage's last step, calibration included, is in a checkpoint."""

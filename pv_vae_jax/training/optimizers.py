@@ -31,7 +31,7 @@ def _kernels(params):
 
 
 def direction(optimizer: Optimizer) -> optax.GradientTransformation:
-    """Clipping and AdamW without the learning rate; the caller multiplies by ``-lr(step)``."""
+    """Clipping and AdamW without the learning rate; :func:`update` multiplies by ``-lr(step)``."""
     clip = optax.clip_by_global_norm(optimizer.clip) if optimizer.clip else optax.identity()
     return optax.chain(
         clip,
@@ -40,6 +40,13 @@ def direction(optimizer: Optimizer) -> optax.GradientTransformation:
     )
 
 
-def descend(params, updates, learning_rate: jax.Array):
-    """``params - lr * updates``."""
-    return jax.tree.map(lambda p, u: p - learning_rate * u, params, updates)
+def update(optimizer: Optimizer, steps: int, step: jax.Array, gradient, slots, params):
+    """``params - lr(step) direction(gradient)``, for a stage of ``steps`` updates.
+
+    Returns:
+      (parameters, slots, the direction, the learning rate).
+    """
+    learning_rate = schedule(optimizer, steps)(step)
+    updates, slots = direction(optimizer).update(gradient, slots, params)
+    moved = jax.tree.map(lambda p, u: p - learning_rate * u, params, updates)
+    return moved, slots, updates, learning_rate

@@ -68,7 +68,7 @@ def _micro_batch(
             judge.of_some,
             key=key["perceptual"],
             examples=batch.index,
-            count=stage.perceptual.frames or batch.video.shape[1],
+            count=stage.perceptual.frames,
         )
     if program.gan:
         gan = adversaries.generator_loss(
@@ -148,9 +148,9 @@ def train_step(
     trainable, _ = trees.partition(state.params, stage.trainable)
     norm = optax.tree.norm(gradient)
     finite = jnp.isfinite(norm)
-    learning_rate = optimizers.schedule(stage.optimizer, stage.steps)(state.step)
-    updates, slots = optimizers.direction(stage.optimizer).update(gradient, state.slots, trainable)
-    moved = optimizers.descend(trainable, updates, learning_rate)
+    moved, slots, updates, learning_rate = optimizers.update(
+        stage.optimizer, stage.steps, state.step, gradient, state.slots, trainable
+    )
     ema = {}
     if stage.optimizer.ema:
         decay = stage.optimizer.ema

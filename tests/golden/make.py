@@ -7,13 +7,13 @@ The folder holds vgg16.ckpt and alexnet.ckpt of the pinned package (pretrained/w
 
 import collections
 import pathlib
-import pickle
 import sys
 
 import lpips
 import numpy as np
 import torch
 
+from pv_vae_jax.pretrained import pickles
 from tests.golden import inputs
 
 HERE = pathlib.Path(__file__).parent
@@ -39,7 +39,7 @@ def with_random_weights(judge):
 
 def with_package_weights(judge, path):
     """The backbone of the pinned package; the heads are those that lpips ships."""
-    tree, state = pickle.loads(path.read_bytes()), judge.state_dict()
+    tree, state = pickles.arrays(path.read_bytes()), judge.state_dict()
     (network,) = (tree[key] for key in tree if not key.startswith("NetLinLayer"))
     for number, name in enumerate(convolutions(judge)):
         leaves = network[f"Conv_{number}"]
