@@ -4,6 +4,7 @@
     python -m launch.bench step           slice over mask and over plain reconstruction
     python -m launch.bench pipeline       clips per second over bare decoding of the same files
     python -m launch.bench buckets        step time of each resolution bucket of a config
+    python -m launch.bench terms          the step with LPIPS and GAN over the step without
     python -m launch.bench perceptual     LPIPS of a clip: time and memory
     python -m launch.bench start          seconds from command to first step, cold and warm
 
@@ -15,7 +16,7 @@ import sys
 
 from launch import door
 
-NAMES = ("convolution", "step", "pipeline", "buckets", "perceptual", "start")
+NAMES = ("convolution", "step", "pipeline", "buckets", "terms", "perceptual", "start")
 
 
 def main() -> None:

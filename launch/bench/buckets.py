@@ -10,22 +10,10 @@ noise, nothing is withheld, the buckets alternate; by default the model is the t
 """
 
 import argparse
-import importlib.util
-import pathlib
 import statistics
-import time
 from typing import Any
 
-
-def _config(text: str) -> dict[str, Any]:
-    """The config of ``FILE`` or ``FILE:ARGUMENT``, as plain dicts."""
-    path, _, argument = text.partition(":")
-    if not pathlib.Path(path).is_file():
-        raise ValueError(f"--config {path}: there is no such file.")
-    spec = importlib.util.spec_from_file_location("benched_config", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.get_config(*[argument] * bool(argument)).to_dict()
+from launch.bench import stage_step
 
 
 def _divided(buckets: tuple[tuple, ...], by: int) -> tuple[tuple, ...]:
@@ -39,49 +27,16 @@ def _divided(buckets: tuple[tuple, ...], by: int) -> tuple[tuple, ...]:
 
 def measure(config: dict[str, Any], name: str, rounds: int) -> dict[tuple, list[float]]:
     """Seconds of each step of a stage's buckets ``(height, width, batch)``, ``rounds`` of each."""
-    import jax
-    import numpy as np
-
-    from pv_vae_jax.core import dims
-    from pv_vae_jax.data.batch import Batch
-    from pv_vae_jax.sharding import mesh as meshes
-    from pv_vae_jax.training import restore, vae_step
-    from pv_vae_jax.training.run import Run
-
-    run = Run.of(config | {"run": (name,)})
-    (stage,) = run.stages
-    mesh = meshes.make_mesh()
-    state = restore.begin(run, stage, None, mesh)
-    lpips = meshes.put_replicated(mesh, run.lpips(stage))
-    step = vae_step.compiled(
-        vae_step.Networks(run.module, run.discriminator),
-        stage,
-        run.seed,
-        vae_step.Program(gan="gan" in stage.weights),
-        meshes.replicated(mesh),
-        meshes.over_data(mesh),
-    )
-    groups = dims.groups_of(stage.data.frames, run.module.spec.temporal)
-    random, batches = np.random.default_rng(0), {}
-    for height, width, count, *_ in stage.data.buckets:
-        meshes.check_batch(mesh, count, stage.optimizer.accumulate)
-        shape = (count, stage.data.frames, height, width, 3)
-        batches[height, width, count] = Batch(
-            video=random.integers(0, 256, shape, np.uint8),
-            observed=np.ones((count, groups), bool),
-            index=np.arange(count, dtype=np.uint32),
-            label=np.full(count, -1, np.int32),
-        )
-    seconds: dict[tuple, list[float]] = {bucket: [] for bucket in batches}
+    steps = {
+        tuple(bucket[:3]): stage_step.StageStep(config, name, bucket)
+        for bucket in config["stages"][name]["data"]["buckets"]
+    }
+    seconds: dict[tuple, list[float]] = {bucket: [] for bucket in steps}
     for round_ in range(rounds + 1):
-        for bucket, batch in batches.items():
-            placed = meshes.put_batch(mesh, batch)
-            jax.block_until_ready(placed)
-            begin = time.perf_counter()
-            state, report = step(state, placed, lpips)
-            jax.block_until_ready((state, report))
+        for bucket, step in steps.items():
+            spent = step.run()
             if round_:
-                seconds[bucket].append(time.perf_counter() - begin)
+                seconds[bucket].append(spent)
     return seconds
 
 
@@ -102,17 +57,15 @@ def main(argv: list[str]) -> None:
 
     from pv_vae_jax.models import sizes
 
-    config = _config(args.config)
+    config = stage_step.read_config(args.config)
     if args.model != "config":
         dtype = config["model"]["fields"]["dtype"]
         config["model"] = {"name": args.model, "fields": sizes.fields(args.model, dtype=dtype)}
     names = (args.stage,) if args.stage else config["run"]
     for name in names:
-        if name not in config["stages"]:
-            raise ValueError(f"--stage {name}: the stages are {', '.join(config['stages'])}.")
+        stage_step.check_stage(config, name)
         stage = config["stages"][name]
         stage["data"]["buckets"] = _divided(stage["data"]["buckets"], args.divide)
-        stage["init_from"] = ""
         if args.plain:
             stage["weights"] |= {"lpips": 0.0, "gan": 0.0}
     for name in names:

@@ -8,11 +8,10 @@ with a stride of st: the frames 0, st, 2 st ...).  With ``centre`` a layer is (k
 late; a still under replicate padding gets the same.  Kernels of 1x1 may also stand in the file as
 matrices.  What is no kernel (biases, scales) is copied.
 
-    vae = pv.create("pv_vae_661m")
-    done = inflation.inflate_file(vae.params, "image_vae.safetensors", rules)
+    done = inflate_file(vae.params, "image_vae.safetensors", rules)
     print(done.table())
-    start = VideoVAE(vae.module, done.params, vae.mean, vae.std, vae.config)
-    pv.save("exports/inflated.npz", start)  # then stages.NAME.init_from of a config
+
+``python -m launch.inflate`` is the door; its export goes into ``stages.NAME.init_from`` of a config.
 """
 
 import dataclasses

@@ -4,6 +4,7 @@
     decoder   1x1x1, conv, middle, blocks, [up, blocks] ..., head, conv, patch back
     middle    block, attention within each frame, block
     head      norm, SiLU; or nothing ("linear"), so that a straight path leads through the model
+              to the mean; the log-variance is of normed features always, so that it is bounded
 
 Stages are numbered from the pixels (0) to the latents (n), in the encoder and in the decoder alike:
 ``widths[i]`` and ``blocks[i]`` belong to stage i, ``strides[i]`` (time, space) lies between stages
@@ -100,11 +101,16 @@ class Encoder(nn.Module):
             if i < len(self.strides):
                 x = Downsample(self.strides[i], **form, name=f"down_{i}")(x)
         x = Middle(self.widths[-1], **form, remat=self.remat, name="mid")(x)
+        normed = nn.silu(RMSNorm(self.dtype, name="norm_out")(x))
+        point = (1, 1, 1)
         if self.head == "norm":
-            x = nn.silu(RMSNorm(self.dtype, name="norm_out")(x))
-        x = CausalConv3D(2 * self.channels, **form, name="conv_out")(x)
-        x = CausalConv3D(2 * self.channels, (1, 1, 1), dtype=self.dtype, name="quant")(x)
-        return x.astype(jnp.float32)
+            x = CausalConv3D(2 * self.channels, **form, name="conv_out")(normed)
+            x = CausalConv3D(2 * self.channels, point, dtype=self.dtype, name="quant")(x)
+            return x.astype(jnp.float32)
+        mean = CausalConv3D(self.channels, **form, name="conv_out")(x)
+        mean = CausalConv3D(self.channels, point, dtype=self.dtype, name="quant")(mean)
+        logvar = CausalConv3D(self.channels, **form, name="conv_logvar")(normed)
+        return jnp.concatenate([mean, logvar], axis=-1).astype(jnp.float32)
 
 
 class Decoder(nn.Module):

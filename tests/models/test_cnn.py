@@ -116,10 +116,27 @@ def test_without_blocks_attention_and_activation_a_linear_head_makes_the_decoder
     z = jax.random.normal(jax.random.key(2), (1, 2, 2, 2, tiny.FIELDS["channels"]))
     linear, flat = decoder("linear")
     np.testing.assert_allclose(linear(3 * z), 3 * linear(z), rtol=1e-4, atol=1e-5)
-    assert not any("norm_out" in path for path in flat)
+    assert not any("decoder/norm_out" in path for path in flat)
     norm, flat = decoder("norm")
     assert float(jnp.max(jnp.abs(norm(3 * z) - 3 * norm(z)))) > 0.1
     assert {"encoder/norm_out/scale", "decoder/norm_out/scale"} <= set(flat)
+
+
+def test_with_a_linear_head_contrast_moves_the_mean_but_cannot_blow_up_the_variance():
+    """Last features a thousand times as large: a clip unlike any that was trained on."""
+    module = small(head="linear")
+    params = jax.jit(module.init)(jax.random.key(1), CLIP)["params"]
+    flat = trees.flatten(params)
+    for path in [
+        path for path in flat if re.match("encoder/(stage_1|mid)/.*(shortcut|conv_1)", path)
+    ]:
+        flat[path] = 1000 * flat[path]
+    moments = jax.jit(
+        lambda params: module.apply({"params": params}, CLIP + 0.3, method="posterior")
+    )
+    typical, untypical = moments(params), moments(trees.unflatten(flat))
+    assert float(jnp.abs(untypical.mean).max()) > 100 * float(jnp.abs(typical.mean).max())
+    assert float(jnp.abs(untypical.logvar).max()) < 10 * float(jnp.abs(typical.logvar).max())
 
 
 def test_a_field_of_the_wrong_length_or_value_is_refused_with_a_sentence():

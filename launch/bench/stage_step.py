@@ -1,0 +1,87 @@
+"""One step of a stage of a config, ready to be timed: fresh weights, clips of noise, all seen."""
+
+import dataclasses
+import importlib.util
+import pathlib
+import time
+from typing import Any
+
+
+def read_config(text: str) -> dict[str, Any]:
+    """The config of ``FILE`` or ``FILE:ARGUMENT``, as plain dicts."""
+    path, _, argument = text.partition(":")
+    if not pathlib.Path(path).is_file():
+        raise ValueError(f"--config {path}: there is no such file.")
+    spec = importlib.util.spec_from_file_location("benched_config", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.get_config(*[argument] * bool(argument)).to_dict()
+
+
+def check_stage(config: dict[str, Any], name: str) -> None:
+    """Raises ValueError if the config has no such stage."""
+    if name not in config["stages"]:
+        raise ValueError(f"--stage {name}: the stages are {', '.join(config['stages'])}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Memory:
+    """Bytes of a compiled program, by XLA's own account."""
+
+    temporary: int
+    arguments: int
+
+
+class StageStep:
+    """The compiled step of a stage at one bucket ``(height, width, batch, ...)``."""
+
+    def __init__(self, config: dict[str, Any], name: str, bucket: tuple[int, ...]):
+        """Compiles; the GAN is on where the stage has one."""
+        import numpy as np
+
+        from pv_vae_jax.core import dims
+        from pv_vae_jax.data.batch import Batch
+        from pv_vae_jax.sharding import mesh as meshes
+        from pv_vae_jax.training import restore, vae_step
+        from pv_vae_jax.training.run import Run
+
+        stages = config["stages"] | {name: config["stages"][name] | {"init_from": ""}}
+        run = Run.of(config | {"run": (name,), "stages": stages})
+        (stage,) = run.stages
+        height, width, count, *_ = bucket
+        mesh = meshes.make_mesh()
+        meshes.check_batch(mesh, count, stage.optimizer.accumulate)
+        groups = dims.groups_of(stage.data.frames, run.module.spec.temporal)
+        shape = (count, stage.data.frames, height, width, 3)
+        batch = Batch(
+            video=np.random.default_rng(0).integers(0, 256, shape, np.uint8),
+            observed=np.ones((count, groups), bool),
+            index=np.arange(count, dtype=np.uint32),
+            label=np.full(count, -1, np.int32),
+        )
+        self._batch = meshes.put_batch(mesh, batch)
+        self._lpips = meshes.put_replicated(mesh, run.lpips(stage))
+        self._state = restore.begin(run, stage, None, mesh)
+        step = vae_step.compiled(
+            vae_step.Networks(run.module, run.discriminator),
+            stage,
+            run.seed,
+            vae_step.Program(gan="gan" in stage.weights),
+            meshes.replicated(mesh),
+            meshes.over_data(mesh),
+        )
+        self._program = step.lower(self._state, self._batch, self._lpips).compile()
+
+    def run(self) -> float:
+        """Seconds of one update."""
+        import jax
+
+        begin = time.perf_counter()
+        self._state, report = self._program(self._state, self._batch, self._lpips)
+        jax.block_until_ready((self._state, report))
+        return time.perf_counter() - begin
+
+    def memory(self) -> Memory:
+        """Of the compiled program."""
+        found = self._program.memory_analysis()
+        return Memory(found.temp_size_in_bytes, found.argument_size_in_bytes)

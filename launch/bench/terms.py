@@ -1,0 +1,67 @@
+"""What LPIPS and the GAN cost: the step of a stage with them over the step without.
+
+    plain    without LPIPS and GAN           lpips    plain and LPIPS
+    gan      plain and GAN                   whole    all terms, as the config has them
+
+Time: the programs alternate on one batch of noise, ratio of the medians.  Memory: what the compiled
+program wants beside its arguments and results, and the arguments (parameters, slots, averages of
+generator and discriminator), both XLA's own figures.
+
+    python -m launch.bench terms --config configs/pv_vae_661m.py:tiny --stage predictive
+"""
+
+import argparse
+import statistics
+
+from launch.bench import stage_step
+
+WITHOUT = {"plain": ("lpips", "gan"), "lpips": ("gan",), "gan": ("lpips",), "whole": ()}
+
+
+def _without(config: dict, stage: str, terms: tuple[str, ...]) -> dict:
+    one = config["stages"][stage]
+    weights = one["weights"] | dict.fromkeys(terms, 0.0)
+    return config | {"stages": config["stages"] | {stage: one | {"weights": weights}}}
+
+
+def main(argv: list[str]) -> None:
+    """Runs the benchmark."""
+    it = argparse.ArgumentParser(
+        prog="python -m launch.bench terms",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    it.add_argument("--config", required=True, metavar="FILE[:ARGUMENT]", help="as launch.train's")
+    it.add_argument("--stage", default="predictive", help="one of config.stages")
+    it.add_argument("--bucket", type=int, default=0, metavar="N", help="number of the bucket")
+    it.add_argument("--rounds", type=int, default=10, help="counted rounds, after one of warm-up")
+    args = it.parse_args(argv)
+
+    config = stage_step.read_config(args.config)
+    stage_step.check_stage(config, args.stage)
+    buckets = config["stages"][args.stage]["data"]["buckets"]
+    if not 0 <= args.bucket < len(buckets):
+        raise ValueError(f"--bucket {args.bucket}: the stage has {len(buckets)}, from 0.")
+    bucket = buckets[args.bucket]
+    steps = {
+        name: stage_step.StageStep(_without(config, args.stage, terms), args.stage, bucket)
+        for name, terms in WITHOUT.items()
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    for round_ in range(args.rounds + 1):
+        for name, step in steps.items():
+            spent = step.run()
+            if round_:
+                seconds[name].append(spent)
+    frames = config["stages"][args.stage]["data"]["frames"]
+    height, width, batch, *_ = bucket
+    print(f"{args.stage} of {args.config}: {batch} clips of {frames} x {height} x {width}")
+    plain = statistics.median(seconds["plain"]), steps["plain"].memory()
+    for name, step in steps.items():
+        median, memory = statistics.median(seconds[name]), step.memory()
+        print(
+            f"  {name:6}{median * 1e3:9.1f} ms a step, {median / plain[0]:5.2f} times plain;"
+            f"{memory.temporary / 2**20:9.1f} MiB of temporaries,"
+            f"{memory.temporary / plain[1].temporary:5.2f} times;"
+            f"{memory.arguments / 2**20:8.1f} MiB of arguments"
+        )
