@@ -42,7 +42,8 @@ setup(
         "tqdm>=4.67",
     ],
     extras_require={
-        "dev": ["pytest>=9", "pytest-xdist>=3.8", "ruff>=0.17"],
+        "dev": ["matplotlib>=3.11", "pytest>=9", "pytest-xdist>=3.8", "ruff>=0.17"],
+        "plots": ["matplotlib>=3.11"],
         "cuda": ["jax[cuda12]"],
         "tpu": ["jax[tpu]"],
     },

@@ -11,7 +11,7 @@ matrices.  What is no kernel (biases, scales) is copied.
     done = inflate_file(vae.params, "image_vae.safetensors", rules)
     print(done.table())
 
-``python -m launch.inflate`` is the door; its export goes into ``stages.NAME.init_from`` of a config.
+``python -m launch.inflate`` is the door; its export is for ``stages.NAME.init_from`` of a config.
 """
 
 import dataclasses
