@@ -75,19 +75,19 @@ def read_rules(path: str) -> list[tuple[str, str]]:
 def main(argv: list[str] | None = None) -> None:
     """Runs the door."""
     args = parser().parse_args(argv)
-    import pv_vae_jax as pv
     from pv_vae_jax.checkpoint import arrays, export, inflation
     from pv_vae_jax.models.video_vae import VideoVAE
+    from pv_vae_jax.zoo import registry
 
     if args.names:
-        print(pv.describe(args.model).table)
+        print(registry.describe(args.model).table)
         for name, array in sorted(arrays.read(pathlib.Path(args.weights)).items()):
             print(f"{name}  {'x'.join(map(str, array.shape))}  {array.dtype}")
         return
     if not (args.rules and args.out):
         raise ValueError("--rules and --out are needed; --names shows what there is to map.")
     rules = read_rules(args.rules)
-    vae = pv.create(args.model, seed=args.seed)
+    vae = registry.create(args.model, seed=args.seed)
     done = inflation.inflate_file(vae.params, args.weights, rules, args.tap, args.layout)
     print(done.table())
     inflated = VideoVAE(vae.module, done.params, vae.mean, vae.std, vae.config)
