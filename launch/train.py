@@ -8,8 +8,10 @@ A config takes an argument after a colon, and any value on the command line:
     --config.data.videos=/path/to/videos  --config.stages.predictive.steps=2000
 
 The same command goes on where a killed or stopped run was, bit for bit.  SIGTERM (or Ctrl-C) saves
-and stops.  Several processes (hosts) share one --workdir and each get --coordinator, --processes
-and --process.  The workdir holds config.json, metrics.jsonl, tensorboard/, pictures/, checkpoints/.
+and stops.  Several processes (hosts) share one --workdir; they find one another by --coordinator,
+--processes and --process, or by --cluster (launch/hosts.py, docs/many_hosts.md).
+
+The workdir holds config.json, metrics.jsonl, tensorboard/, pictures/, checkpoints/.
 """
 
 import pathlib
@@ -23,15 +25,12 @@ import jax  # noqa: E402  (door.prepare sets what JAX reads when it is imported)
 from absl import app, flags, logging  # noqa: E402
 from ml_collections import config_flags  # noqa: E402
 
+from launch import hosts  # noqa: E402
+
 CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Config file, with an optional argument after a colon.", lock_config=True
 )
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; made if missing.")
-COORDINATOR = flags.DEFINE_string(
-    "coordinator", None, "host:port of process 0, if several processes train together."
-)
-PROCESSES = flags.DEFINE_integer("processes", 1, "How many processes there are.", lower_bound=1)
-PROCESS = flags.DEFINE_integer("process", 0, "Which of them this is, from 0.", lower_bound=0)
 
 
 def _parse(arguments: list[str]) -> list[str]:
@@ -45,29 +44,19 @@ def _parse(arguments: list[str]) -> list[str]:
         raise ValueError(f"{named[0]}: {why}" if named and named[0] not in why else why) from error
 
 
-def _connect() -> None:
-    if COORDINATOR.value is None:
-        if PROCESSES.value > 1:
-            raise ValueError(f"--processes={PROCESSES.value} needs --coordinator=host:port.")
-        return
-    if not PROCESS.value < PROCESSES.value:
-        raise ValueError(f"--process={PROCESS.value} is below --processes={PROCESSES.value}.")
-    jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    jax.distributed.initialize(COORDINATOR.value, PROCESSES.value, PROCESS.value)
-
-
 def main(arguments: list[str]) -> int:
     """Runs the door."""
     if len(arguments) > 1:
         raise ValueError(f"unknown argument {arguments[1]!r}; options begin with --.")
     logging.set_verbosity(logging.WARNING)
-    _connect()
+    hosts.connect()
     from pv_vae_jax.core import trees
     from pv_vae_jax.evaluation import during_training
     from pv_vae_jax.training import loop, workdir
     from pv_vae_jax.training.run import Run
 
     config = CONFIG.value.to_dict()
+    hosts.check_agreement(config)
     run = Run.of(config)
     folder = pathlib.Path(WORKDIR.value)
     changes = workdir.open_workdir(folder, config)
@@ -77,7 +66,8 @@ def main(arguments: list[str]) -> int:
         params = jax.eval_shape(run.initial_params)
         print(f"{config['model']['name']} {run.module.spec}: {trees.count(params):,} parameters")
     evaluate = during_training.Evaluate(run)
-    vae = loop.train(run, folder, evaluate)
+    with hosts.failure_log(folder):
+        vae = loop.train(run, folder, evaluate)
     if vae is None:
         print("stopped; the same command goes on.", file=sys.stderr)
     elif jax.process_index() == 0:

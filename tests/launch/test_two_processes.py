@@ -9,13 +9,15 @@ from tests.launch import runs
 CONFIG = f"{runs.CONFIG}:20,2"
 
 
-def two(workdir, *arguments):
+def two(workdir, *arguments, each=([], [])):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     cluster = [f"--coordinator=127.0.0.1:{port}", "--processes=2", "--config.run=('predictive',)"]
     return [
-        runs.start(workdir, *cluster, f"--process={i}", *arguments, config=CONFIG, devices=2)
+        runs.start(
+            workdir, *cluster, f"--process={i}", *arguments, *each[i], config=CONFIG, devices=2
+        )
         for i in range(2)
     ]
 

@@ -1,0 +1,80 @@
+"""Several processes find one another, compare what they are to do, and notice a lost one."""
+
+import random
+import time
+
+import pytest
+
+from launch import hosts
+from tests.launch import runs
+from tests.launch.test_two_processes import ended, records, two
+
+SLURM = {"SLURM_JOB_ID": "7", "SLURM_PROCID": "0", "SLURM_STEP_NODELIST": "n[1-2]"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "scheduler"),
+    [
+        ({}, None),
+        (SLURM | {"SLURM_NTASKS": "16"}, "slurm"),
+        (SLURM | {"SLURM_NTASKS": "1"}, None),
+        (
+            {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "16"},
+            None,
+        ),  # a shell of salloc, not a step of srun
+        ({"OMPI_COMM_WORLD_SIZE": "2"}, "ompi"),
+        ({"TPU_WORKER_HOSTNAMES": "a,b"}, "tpu"),
+        ({"TPU_WORKER_HOSTNAMES": "a"}, None),
+    ],
+)
+def test_a_scheduler_is_asked_where_it_tells_of_several_processes(environment, scheduler):
+    assert hosts.scheduler_of(environment) == scheduler
+
+
+def test_processes_with_another_config_all_end_with_the_sentence(tmp_path):
+    processes = two(tmp_path / "run", each=([], ["--config.stages.predictive.steps=19"]))
+    outputs = [process.communicate(timeout=280)[0] for process in processes]
+    assert [process.returncode for process in processes] == [2, 2]
+    for output in outputs:
+        assert "the config of process 1 differs from that of process 0" in output
+    assert not (tmp_path / "run").exists()
+
+
+def lose(workdir, processes, number):
+    """Kills one process; the other must notice within the time that the flag says."""
+    runs.kill(processes[number])
+    begin, other = time.monotonic(), processes[1 - number]
+    output = other.communicate(timeout=280)[0]
+    assert other.returncode not in (0, 2) and time.monotonic() - begin < 60, output
+    assert (workdir / "failures" / f"process-{1 - number}.log").stat().st_size
+    return output
+
+
+@pytest.mark.slow
+def test_a_lost_process_ends_the_other_with_a_log_and_the_run_goes_on(tmp_path):
+    workdir = tmp_path / "run"
+    processes = two(workdir, "--lost_after=10")
+    runs.wait_for(workdir / "checkpoints" / "predictive" / "3", processes[0])
+    lose(workdir, processes, 1)
+    ended(two(workdir))
+    assert records(workdir)[-1]["step"] == 20
+    assert not any((workdir / "failures").iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("which", ["one", "both"])
+def test_a_run_killed_at_any_moment_ten_times_ends_as_if_it_had_not_been(tmp_path, which):
+    whole, workdir, dice = tmp_path / "whole", tmp_path / "run", random.Random(which)
+    ended(two(whole))
+    for _ in range(10):
+        processes = two(workdir, "--lost_after=10")
+        time.sleep(dice.uniform(5, 40))
+        if processes[0].poll() is None and which == "one":
+            lose(workdir, processes, dice.randrange(2))
+        elif processes[0].poll() is None:
+            for process in processes:
+                runs.kill(process)
+    ended(two(workdir))
+    one, other = (runs.arrays(folder, "predictive", 20) for folder in (whole, workdir))
+    assert set(one) == set(other)
+    assert all((one[path] == other[path]).all() for path in one)
