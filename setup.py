@@ -42,7 +42,7 @@ setup(
         "tqdm>=4.67",
     ],
     extras_require={
-        "dev": ["matplotlib>=3.11", "pytest>=9", "pytest-xdist>=3.8", "ruff>=0.17"],
+        "dev": ["matplotlib>=3.11", "pytest>=9", "pytest-xdist>=3.8", "pyyaml>=6", "ruff>=0.17"],
         "plots": ["matplotlib>=3.11"],
         "cuda": ["jax[cuda12]"],
         "tpu": ["jax[tpu]"],
