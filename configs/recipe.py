@@ -97,6 +97,7 @@ def _for_two_cores(config: ConfigDict) -> None:
         one.optimizer.update(learning_rate=5e-4, warmup=50, ema=0.995)
         one.adversarial.optimizer.update(learning_rate=5e-4, warmup=50)
         one.perceptual.update(backbone="alexnet", frames=2 if name != "image" else 0)
+        one.weights.gan = 0.1  # few steps: an equal share of the gradient is too much of noise
         one.withholding.way = "mask"
         one.data.strides = (1,)
         if name != "decoder":
