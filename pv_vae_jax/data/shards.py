@@ -154,9 +154,9 @@ def _reason_of(error: Exception) -> str:
     for sign, meaning in (
         ("No such file", "no such file"),
         ("Permission denied", "permission denied"),
-        ("hash mismatch", "damaged data (its checksum does not hold)"),
         ("at least 64KB", "not an ArrayRecord file"),
         ("Postscript", "not an ArrayRecord file, or truncated"),
+        ("hash mismatch", "damaged data (its checksum does not hold)"),
     ):
         if sign in text:
             return meaning

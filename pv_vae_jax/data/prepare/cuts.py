@@ -1,9 +1,10 @@
-"""Where shots begin: PySceneDetect's adaptive detector on small frames.
+"""Where shots begin: PySceneDetect's two detectors of content on small frames.
 
-    c(t) = mean of |hue, saturation, luma of t - those of t-1|                              (1)
-    t begins a shot where c(t) >= least and c(t) >= ratio * mean of c(t-2), c(t-1), c(t+1), c(t+2)
+    c(t) = mean of |hue, saturation, luma of t - those of t-1|, 0 to 255                    (1)
+    t begins a shot where c(t) >= clear, or c(t) >= ``LEAST`` and
+    c(t) >= ratio * mean of c(t-2), c(t-1), c(t+1), c(t+2)
 
-Every such frame counts, however close to the one before, so that no piece crosses a cut.  The first
+The second alone (AdaptiveDetector) misses cuts between shots of fast motion.  Every such frame counts, however close to the one before, so that no piece crosses a cut.  The first
 and the last frame are shown to the detector twice more, as it looks two frames back and ahead.
 Slow transitions (dissolves, fades) are not cuts.
 """
@@ -30,7 +31,7 @@ def small(frame: np.ndarray) -> np.ndarray:
 
 
 class _Detector:
-    def __init__(self, ratio: float):
+    def __init__(self, ratio: float, clear: float):
         try:
             import scenedetect
         except ImportError as error:
@@ -38,8 +39,11 @@ class _Detector:
                 "shot cuts are found by PySceneDetect, which is not installed: "
                 "pip install -c constraints.txt -e .[prepare]"
             ) from error
-        self._detector = scenedetect.AdaptiveDetector(
-            adaptive_threshold=ratio, min_scene_len=1, window_width=AHEAD, min_content_val=LEAST
+        self._detectors = (
+            scenedetect.ContentDetector(threshold=clear, min_scene_len=0),
+            scenedetect.AdaptiveDetector(
+                adaptive_threshold=ratio, min_scene_len=1, window_width=AHEAD, min_content_val=LEAST
+            ),
         )
         self._timecode, self._shown = scenedetect.FrameTimecode, 0
 
@@ -47,25 +51,27 @@ class _Detector:
         """The frames that are now known to begin a shot; the first shown is number 0."""
         moment = self._timecode(self._shown, 25.0)  # frames are counted, the rate is of no account
         self._shown += 1
-        return [found.frame_num for found in self._detector.process_frame(moment, picture)]
+        found = (detector.process_frame(moment, picture) for detector in self._detectors)
+        return [cut.frame_num for cuts in found for cut in cuts]
 
 
 Frame = TypeVar("Frame")
 
 
 def marked(
-    frames: Iterable[tuple[Frame, np.ndarray]], ratio: float
+    frames: Iterable[tuple[Frame, np.ndarray]], ratio: float, clear: float
 ) -> Iterator[tuple[Frame, np.ndarray, bool]]:
     """Each pair (frame, its small picture) with whether it begins a shot; the first one does.
 
     Args:
       frames: in order, with pictures of one size; ``AHEAD`` of them are kept.
       ratio: of (1), PySceneDetect's ``adaptive_threshold``.
+      clear: of (1), PySceneDetect's ``threshold``.
 
     Raises:
       ValueError: PySceneDetect is not installed.
     """
-    detector, waiting, begins, passed = _Detector(ratio), deque(), {0}, 0
+    detector, waiting, begins, passed = _Detector(ratio, clear), deque(), {0}, 0
     last = None
     for frame, picture in frames:
         if last is None:

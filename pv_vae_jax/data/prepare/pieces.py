@@ -29,7 +29,8 @@ class Rules:
       frames: of a piece.
       shortest: fewest frames of a piece.
       side: shorter side in pixels; smaller films keep their size.
-      cut: ratio at which a shot begins (data/prepare/cuts.py).
+      cut: ratio of change at which a shot begins, 255 for never (data/prepare/cuts.py).
+      clear: change in grey levels at which one begins whatever is around it, 256 for never.
       black: largest share of black frames, 1 keeps all.
       static: least change in grey levels, 0 keeps all.
       held_out: share of the sources that is not trained on.
@@ -45,6 +46,7 @@ class Rules:
     shortest: int = 17
     side: int = 256
     cut: float = 3.0
+    clear: float = 40.0
     black: float = 0.5
     static: float = 1.0
     held_out: float = 0.1
@@ -58,7 +60,7 @@ class Rules:
     def __post_init__(self):
         for name, low, high in (
             ("frames", 1, 2**16), ("shortest", 1, self.frames), ("side", 2, 2**14),
-            ("cut", 1, 255), ("black", 0, 1), ("static", 0, 255), ("held_out", 0, 1),
+            ("cut", 1, 255), ("clear", 0, 256), ("black", 0, 1), ("static", 0, 255), ("held_out", 0, 1),
             ("crf", 0, 51), ("group", 1, 2**16), ("quality", 1, 100), ("shard_bytes", 1, 2**40),
             ("shards", 0, 99_999),
         ):  # fmt: skip
@@ -122,7 +124,7 @@ def _of_run(numbered: Iterable[tuple[int, np.ndarray]], rules: Rules) -> Iterato
 
     resized = ((number, shrunk(frame, rules.side)) for number, frame in numbered)
     pairs = (((number, frame), cuts.small(frame)) for number, frame in resized)
-    for (number, frame), picture, begins in cuts.marked(pairs, rules.cut):
+    for (number, frame), picture, begins in cuts.marked(pairs, rules.cut, rules.clear):
         if video and (begins or len(video) == rules.frames):
             yield ended()
             video, pictures = [], []
