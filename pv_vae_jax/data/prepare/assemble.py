@@ -97,6 +97,11 @@ def finish(
     return counts
 
 
+def counts_in(folder: pathlib.Path) -> dict[str, Any]:
+    """The counts of a folder that is finished."""
+    return json.loads((folder / COUNTS).read_text())
+
+
 def counts_of(reports: list[Report]) -> dict[str, Any]:
     """Sources, records and frames that are used, and by reason those that are not."""
     used = [report for report in reports if not report.refused]

@@ -4,9 +4,10 @@
     t begins a shot where c(t) >= clear, or c(t) >= ``LEAST`` and
     c(t) >= ratio * mean of c(t-2), c(t-1), c(t+1), c(t+2)
 
-The second alone (AdaptiveDetector) misses cuts between shots of fast motion.  Every such frame counts, however close to the one before, so that no piece crosses a cut.  The first
-and the last frame are shown to the detector twice more, as it looks two frames back and ahead.
-Slow transitions (dissolves, fades) are not cuts.
+The second alone (AdaptiveDetector) misses cuts between shots of fast motion.  Every such frame
+counts, however close to the one before, so that no piece crosses a cut.  The first and the last
+frame are shown to the detectors twice more, as the second looks two frames back and ahead.  Slow
+transitions (dissolves, fades) are not cuts.
 """
 
 from collections import deque

@@ -60,9 +60,9 @@ class Rules:
     def __post_init__(self):
         for name, low, high in (
             ("frames", 1, 2**16), ("shortest", 1, self.frames), ("side", 2, 2**14),
-            ("cut", 1, 255), ("clear", 0, 256), ("black", 0, 1), ("static", 0, 255), ("held_out", 0, 1),
-            ("crf", 0, 51), ("group", 1, 2**16), ("quality", 1, 100), ("shard_bytes", 1, 2**40),
-            ("shards", 0, 99_999),
+            ("cut", 1, 255), ("clear", 0, 256), ("black", 0, 1), ("static", 0, 255),
+            ("held_out", 0, 1), ("crf", 0, 51), ("group", 1, 2**16), ("quality", 1, 100),
+            ("shard_bytes", 1, 2**40), ("shards", 0, 99_999),
         ):  # fmt: skip
             if not low <= getattr(self, name) <= high:
                 value = getattr(self, name)

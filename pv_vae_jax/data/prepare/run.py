@@ -117,12 +117,6 @@ def _make(number: int, work: Work, item: items.Item, rules: pieces.Rules) -> Non
     work.make(number, item, rules)
 
 
-def _counts(out: pathlib.Path) -> dict[str, Any]:
-    import json
-
-    return json.loads((out / assemble.COUNTS).read_text())
-
-
 def prepare(
     sources: Iterable[items.Item],
     out: str | os.PathLike,
@@ -152,7 +146,7 @@ def prepare(
         if (out / shard_index.NAME).exists():
             refuse_other(out, shard_index.read(out)["prepared"], request)
             work.remove()
-            return _counts(out)
+            return assemble.counts_in(out)
         work.begin(request, times)
         left = [n for n in range(len(sources)) if work.report(n) is None]
         tasks = [(n, work, sources[n], rules) for n in left]
