@@ -70,6 +70,13 @@ def without_copies(reports: list[Report]) -> list[Report]:
     return found
 
 
+def refuse_none(reports: list[Report]) -> None:
+    """FileNotFoundError with all reasons if no source can be used."""
+    if all(report.refused for report in reports):
+        reasons = "\n".join(f"  {report.source}: {report.refused}" for report in reports)
+        raise FileNotFoundError(f"none of {len(reports)} sources is usable:\n{reasons}")
+
+
 def finish(
     folder: pathlib.Path,
     shards: dict[str, list[dict[str, Any]]],

@@ -11,6 +11,7 @@ Beam starts failed work again by itself; an interrupted pipeline starts anew.
 """
 
 import hashlib
+import json
 import pathlib
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -185,4 +186,10 @@ def prepare(
                 prepared=request,
             )
         )
+    lines = (folder / assemble.MANIFEST).read_text().splitlines()
+    try:
+        assemble.refuse_none([unit.Report(**json.loads(line)) for line in lines])
+    except FileNotFoundError:
+        (folder / shard_index.NAME).unlink()
+        raise
     return assemble.counts_in(folder)

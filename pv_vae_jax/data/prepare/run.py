@@ -153,10 +153,11 @@ def prepare(
         total = sum(sizes[n] for n in left)
         _shown(_each(_make, tasks, workers), sizes, total, "sources", progress)
         reports = assemble.without_copies([work.report(n) for n in range(len(sources))])
-        if all(report.refused for report in reports):
-            reasons = "\n".join(f"  {report.source}: {report.refused}" for report in reports)
+        try:
+            assemble.refuse_none(reports)
+        except FileNotFoundError:
             work.remove()
-            raise FileNotFoundError(f"none of {len(reports)} sources is usable:\n{reasons}")
+            raise
         plan = planned(reports, rules)
         shards = _write_shards(work, plan, workers, progress)
         counts = assemble.finish(out, shards, reports, request)
