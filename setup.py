@@ -44,7 +44,7 @@ setup(
     extras_require={
         "dev": ["pytest>=9", "pytest-xdist>=3.8", "ruff>=0.17"],
         "prepare": ["scenedetect-headless>=0.7.2"],
-        "beam": ["apache-beam>=2.60"],
+        "beam": ["apache-beam>=2.77"],
         "cuda": ["jax[cuda12]"],
         "tpu": ["jax[tpu]"],
     },
