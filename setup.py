@@ -42,7 +42,7 @@ setup(
         "tqdm>=4.67",
     ],
     extras_require={
-        "dev": ["pytest>=9", "pytest-xdist>=3.8", "ruff>=0.17"],
+        "dev": ["pytest>=9", "pytest-xdist>=3.8", "ruff>=0.17", "scenedetect-headless>=0.7.2"],
         "prepare": ["scenedetect-headless>=0.7.2"],
         "beam": ["apache-beam>=2.77"],
         "cuda": ["jax[cuda12]"],
