@@ -42,8 +42,17 @@ setup(
         "tqdm>=4.67",
     ],
     extras_require={
-        "dev": ["matplotlib>=3.11", "pytest>=9", "pytest-xdist>=3.8", "pyyaml>=6", "ruff>=0.17"],
+        "dev": [
+            "matplotlib>=3.11",
+            "pytest>=9",
+            "pytest-xdist>=3.8",
+            "pyyaml>=6",
+            "ruff>=0.17",
+            "scenedetect-headless>=0.7.2",
+        ],
         "plots": ["matplotlib>=3.11"],
+        "prepare": ["scenedetect-headless>=0.7.2"],
+        "beam": ["apache-beam>=2.77"],
         "cuda": ["jax[cuda12]"],
         "tpu": ["jax[tpu]"],
     },

@@ -106,6 +106,8 @@ def base(model: str = "pv_vae_tiny") -> ConfigDict:
                 "videos_weight": 1,
                 "images": "",  # the same of stills, for stages of one frame
                 "images_weight": 1,
+                "shards": "",  # a folder that launch.prepare_data made, with splits of its own
+                "shards_weight": 1,
                 "rendered_weight": 0,  # photographs in motion, made on the fly
                 "held_out": 0.2,  # the last fifth of each video is not trained on
             },

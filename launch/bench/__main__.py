@@ -3,6 +3,7 @@
     python -m launch.bench convolution    the forms of the 3-D convolution against each other
     python -m launch.bench step           slice over mask and over plain reconstruction
     python -m launch.bench pipeline       clips per second over bare decoding of the same files
+    python -m launch.bench sources        clips per second of each source and form of record
     python -m launch.bench buckets        step time of each resolution bucket of a config
     python -m launch.bench terms          the step with LPIPS and GAN over the step without
     python -m launch.bench perceptual     LPIPS of a clip: time and memory
@@ -16,7 +17,9 @@ import sys
 
 from launch import door
 
-NAMES = ("convolution", "step", "pipeline", "buckets", "terms", "perceptual", "start")
+NAMES = (
+    "convolution", "step", "pipeline", "sources", "buckets", "terms", "perceptual", "start",
+)  # fmt: skip
 
 
 def main() -> None:

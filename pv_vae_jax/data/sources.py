@@ -3,7 +3,7 @@
 A source is a number of clips; clip ``j`` under a draw (data/clips.py) is always the same pixels.
 A video file counts for as many clips as it has whole ``every`` frames (at least one):
 
-    clip j = slot q of a file,   first frame = floor(slot's first + draw.start * its length)  (1)
+    clip j = slot q of a file,   its first frame by equation (1) of data/slots.py           (1)
 
 so an epoch passes each part of each file about once, whatever the lengths of the files.
 """
@@ -16,7 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
-from pv_vae_jax.data import manifest, photographs, rendered, video_files
+from pv_vae_jax.data import manifest, photographs, rendered, slots, video_files
 from pv_vae_jax.data.clips import Clip, Draw
 
 
@@ -112,7 +112,7 @@ class VideoFiles:
             raise FileNotFoundError(f"none of {tried} files at {self.where} is usable:\n{reasons}")
         self.entries = entries
         spans = [end - first for first, end in map(self._frames_of, entries)]
-        self._ends = np.cumsum([max(1, frames // self.every) for frames in spans])
+        self._ends = slots.ends(spans, self.every)
 
     def _frames_of(self, entry: manifest.Entry) -> tuple[int, int]:
         """First frame of the span and the one after its last."""
@@ -141,15 +141,10 @@ class VideoFiles:
 
     def frame_numbers(self, j: int, draw: Draw, frames: int) -> tuple[manifest.Entry, np.ndarray]:
         """The file of clip ``j`` and its frames, equation (1); the stride is reduced to fit."""
-        number = int(np.searchsorted(self._ends, j, side="right"))
-        slots = int(self._ends[number] - (self._ends[number - 1] if number else 0))
-        slot = slots - int(self._ends[number] - j)
+        number, slot, count = slots.place(self._ends, j)
         entry = self.entries[number]
         first, end = self._frames_of(entry)
-        stride = min(draw.stride, (end - first - 1) // max(1, frames - 1)) if frames > 1 else 1
-        start = first + math.floor((slot + draw.start) * (end - first) / slots)
-        start = min(start, end - 1 - (frames - 1) * stride)
-        return entry, start + stride * np.arange(frames)
+        return entry, first + slots.frames(end - first, slot, count, draw, frames)
 
     def clip(self, j: int, draw: Draw, frames: int, height: int, width: int) -> Clip:
         """Clip ``j`` under ``draw``, cropped and resized; ClipError if the file fails."""

@@ -12,7 +12,7 @@ import numpy as np
 from flax import linen as nn
 
 from pv_vae_jax.core import dims, rng, trees
-from pv_vae_jax.data import buckets, clips, images, pipeline, sources
+from pv_vae_jax.data import buckets, clips, images, pipeline, shards, sources
 from pv_vae_jax.losses import perceptual
 from pv_vae_jax.models import discriminators, sizes
 from pv_vae_jax.training import adversary
@@ -86,7 +86,7 @@ class Run:
         return perceptual.load(stage.perceptual.backbone)
 
     def _sources(self, stage: Stage, held_out: bool) -> dict[str, tuple[sources.Source, int]]:
-        """By name, with weights; stills are pictures, or frames of the videos if there are none."""
+        """By name, with weights; stills are pictures, or frames of videos and shards if none."""
         data = self.config["data"]
         cut = 1.0 - data["held_out"]
         found: dict[str, tuple[sources.Source, int]] = {}
@@ -98,14 +98,18 @@ class Run:
         elif data["videos"] and data["videos_weight"]:
             files = sources.VideoFiles(data["videos"], span=span, progress=first)
             found["videos"] = (files.of_length(stage.data.frames), data["videos_weight"])
+        split = "held_out" if held_out else "train"
+        if not stills and data["shards"] and data["shards_weight"]:
+            pieces = shards.Shards(data["shards"], split)
+            found["shards"] = (pieces.of_length(stage.data.frames), data["shards_weight"])
         if data["rendered_weight"]:
-            split = "held_out" if held_out else "train"
             found["rendered"] = (sources.Rendered(split=split), data["rendered_weight"])
         if not found:
             raise ValueError(
                 f"config.data names no source for clips of {stage.data.frames} frames: set "
                 "data.videos to a folder, list or file of videos (and data.videos_weight above 0), "
-                "data.rendered_weight above 0, or for stills data.images."
+                "data.shards to a prepared folder, data.rendered_weight above 0, or for stills "
+                "data.images."
             )
         return found
 

@@ -1,0 +1,105 @@
+"""Prepares videos for training: shots, shrunk and coded anew, as ArrayRecord shards.
+
+    python -m launch.prepare_data --from=/path/to/videos --out=/path/to/shards
+    python -m launch.train --config=... --config.data.shards=/path/to/shards
+
+Shots are found, static and black pieces dropped, sources split into train and held_out; manifest
+and counts say what became of every file (docs/data.md).  A killed run goes on with the same command
+and ends with the same bytes, whatever the number of workers.  With --beam the same is done as an
+Apache Beam pipeline; arguments after -- are Beam's (--runner=DirectRunner and so on).
+"""
+
+import argparse
+import dataclasses
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from launch import door
+
+HELP = {
+    "frames": "frames of a record",
+    "shortest": "fewest frames of a record; shorter rests of a shot are dropped",
+    "side": "shorter side in pixels; smaller films keep their size",
+    "cut": "how far a change stands out among its neighbours to be a cut (PySceneDetect)",
+    "clear": "change in grey levels that is a cut whatever is around it, 256 for never",
+    "black": "largest share of black frames in a record, 1 keeps all",
+    "static": "least change within a record in grey levels of 255, 0 keeps all",
+    "held_out": "share of the sources for the split held_out",
+    "codec": "h264 or jpeg",
+    "crf": "quality of H.264, 0 to 51, smaller is better",
+    "group": "frames of a group of pictures of H.264",
+    "quality": "quality of JPEG, 1 to 100",
+    "shard_bytes": "about how large a shard is",
+    "shards": "shards of each split, 0 for as many as shard_bytes asks for",
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    from pv_vae_jax.data.prepare.pieces import Rules
+
+    parser = argparse.ArgumentParser(prog="python -m launch.prepare_data", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument(
+        "--from", dest="where", required=True, help="a folder, a list (a path a line), or a video"
+    )
+    parser.add_argument("--out", required=True, help="folder of the shards; made if missing")
+    parser.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)"
+    )
+    parser.add_argument("--quiet", action="store_true", help="shows no bar")
+    parser.add_argument("--beam", action="store_true", help="runs as an Apache Beam pipeline")
+    for field in dataclasses.fields(Rules):
+        parser.add_argument(
+            f"--{field.name}",
+            type=field.type,
+            default=field.default,
+            help=f"{HELP[field.name]} (default: {field.default})",
+        )
+    return parser
+
+
+def report(counts: dict[str, Any], out: str) -> str:
+    """What became of the sources, in a few lines."""
+    sources, lines = counts["sources"], []
+    lines.append(f"{sources['used']} sources used, {sources['refused']} refused.")
+    for split, records in counts["records"].items():
+        frames, size = counts["frames"][split], counts["bytes"][split] / 1e6
+        lines.append(f"{split}: {records} records, {frames} frames, {size:.1f} MB.")
+    for reason, frames in sorted(counts["frames_dropped"].items()):
+        pieces = counts["pieces_dropped"][reason]
+        lines.append(f"dropped, {reason}: {frames} frames in {pieces} pieces.")
+    return "\n".join([*lines, f"{out} is ready: --config.data.shards={out}"])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The door."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    ours, theirs = given, []
+    if "--" in given:
+        ours, theirs = given[: given.index("--")], given[given.index("--") + 1 :]
+    options = _parser().parse_args(ours)
+    if theirs and not options.beam:
+        raise ValueError(f"arguments after -- are those of Beam, and need --beam: {theirs}.")
+    if options.workers < 1:
+        raise ValueError(f"--workers is a number from 1, got {options.workers}.")
+    from pv_vae_jax.data.prepare import items, pieces
+
+    names = [field.name for field in dataclasses.fields(pieces.Rules)]
+    rules = pieces.Rules(**{name: getattr(options, name) for name in names})
+    sources = items.of(options.where)
+    if options.beam:
+        from pv_vae_jax.data.prepare import beam
+
+        counts = beam.prepare(sources, options.out, rules, theirs)
+    else:
+        from pv_vae_jax.data.prepare import run
+
+        counts = run.prepare(sources, options.out, rules, options.workers, not options.quiet)
+    print(report(counts, options.out))
+    return 0
+
+
+if __name__ == "__main__":
+    door.run(main)

@@ -1,0 +1,130 @@
+"""The folder of a preparation under way: what is done is told from what is not, and kept.
+
+    OUT/work/begun.json         the rules and the sources, by which the same command is known
+    OUT/work/NUMBER.records     the records of a source, one after the other
+    OUT/work/NUMBER.json        its report; a source that has one is done
+
+Every file is renamed into place when it is whole, the report after the records.  A run that is
+killed leaves nothing half done; one that is under way holds a lock.
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+from pv_vae_jax.data import shard_index
+from pv_vae_jax.data.prepare import items, pieces, unit
+
+
+def stamps(sources: list[items.Item]) -> list[list[int]]:
+    """Size and time of modification (ns) of each source, [0, 0] for one that is not there."""
+    found = []
+    for item in sources:
+        try:
+            stat = os.stat(item.path)
+            found.append([stat.st_size, stat.st_mtime_ns])
+        except OSError:
+            found.append([0, 0])
+    return found
+
+
+def prepared(rules: pieces.Rules, sources: list[items.Item], sizes: list[int]) -> dict[str, Any]:
+    """What the index says of how a folder was made; equal for equal rules, names and sizes."""
+    described = [
+        [item.name, item.label, item.caption, item.key, size]
+        for item, size in zip(sources, sizes, strict=True)
+    ]
+    text = json.dumps(described, sort_keys=True).encode()
+    return {
+        "rules": dataclasses.asdict(rules),
+        "sources": len(sources),
+        "sources_sha256": hashlib.sha256(text).hexdigest(),
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """The folder of one preparation."""
+
+    out: pathlib.Path
+
+    @property
+    def folder(self) -> pathlib.Path:
+        """Where the parts are until the shards are whole."""
+        return self.out / "work"
+
+    def records(self, number: int) -> pathlib.Path:
+        """The records of a source."""
+        return self.folder / f"{number:08d}.records"
+
+    def report(self, number: int) -> unit.Report | None:
+        """The report of a source, None while it is not done."""
+        try:
+            text = (self.folder / f"{number:08d}.json").read_text()
+        except FileNotFoundError:
+            return None
+        return unit.Report(**json.loads(text))
+
+    def make(self, number: int, item: items.Item, rules: pieces.Rules) -> None:
+        """Makes the records and the report of a source."""
+        part = self.folder / f"{number:08d}.records.{os.getpid()}.tmp"
+        report = unit.make(item, rules, part)
+        os.replace(part, self.records(number))
+        text = json.dumps(dataclasses.asdict(report), sort_keys=True).encode()
+        shard_index.put(self.folder / f"{number:08d}.json", text)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """ValueError while another process prepares into the same folder."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise ValueError(
+                    f"another process prepares into {self.out}; wait for it, or end it."
+                ) from error
+            yield
+
+    def begin(self, request: dict[str, Any], times: list[list[int]]) -> None:
+        """Notes what is prepared, or checks that it is what was begun; clears what was half done.
+
+        Raises:
+          ValueError: other rules or sources than those that the folder was begun with.
+        """
+        for part in [*self.folder.glob("*.tmp"), *self.out.glob("*.tmp")]:
+            part.unlink()
+        begun = self.folder / "begun.json"
+        now = {**request, "times": times}
+        if not begun.exists():
+            shard_index.put(begun, json.dumps(now, sort_keys=True).encode())
+            return
+        refuse_other(self.out, json.loads(begun.read_text()), now)
+
+    def remove(self) -> None:
+        """Removes the parts."""
+        shutil.rmtree(self.folder)
+
+
+def refuse_other(out: pathlib.Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    """ValueError if a folder holds something else than what is asked for now."""
+    old = before["rules"]
+    changed = [
+        f"{key} is {value!r} and was {old.get(key)!r}"
+        for key, value in now["rules"].items()
+        if old.get(key) != value
+    ]
+    if before != now and not changed:
+        changed = [f"the sources changed ({before['sources']} then, {now['sources']} now)"]
+    if changed:
+        raise ValueError(
+            f"{out} was prepared otherwise: {'; '.join(changed)}. Use the same command, or another "
+            "folder."
+        )
