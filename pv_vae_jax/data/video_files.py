@@ -8,17 +8,33 @@ fixed one:
 Every pixel format comes out as uint8 RGB, turned upright as the file's display matrix says.
 """
 
+import contextlib
 import fractions
+import io
 import os
-import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 
 import av
 import numpy as np
 
+from pv_vae_jax.core import storage
 from pv_vae_jax.data.clips import ClipError
 
 ENCODER = {"crf": "12", "preset": "medium"}
+
+
+@contextlib.contextmanager
+def container_of(film: str | os.PathLike | bytes) -> Iterator[av.container.InputContainer]:
+    """A film open for reading: a path, a URL (only what is read is fetched), or its bytes."""
+    if isinstance(film, bytes):
+        with av.open(io.BytesIO(film)) as container:
+            yield container
+    elif storage.is_url(film):
+        with storage.opened(film) as file, av.open(file) as container:
+            yield container
+    else:
+        with av.open(os.fspath(film)) as container:
+            yield container
 
 
 def upright(frame: av.VideoFrame) -> np.ndarray:
@@ -48,7 +64,7 @@ def read(path: str | os.PathLike, pts: Sequence[int], threads: int = 1) -> Itera
     found = 0
     try:
         for tries in range(3):  # some containers seek late: a second before, then the beginning
-            with av.open(os.fspath(path)) as container:
+            with container_of(path) as container:
                 stream = container.streams.video[0]
                 stream.codec_context.thread_count = threads
                 second = round(1 / stream.time_base)
@@ -91,7 +107,7 @@ def iterate(path: str | os.PathLike, chunk: int) -> Iterator[np.ndarray]:
     """
     frames: list[np.ndarray] = []
     try:
-        with av.open(os.fspath(path)) as container:
+        with container_of(path) as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             for frame in container.decode(stream):
@@ -112,7 +128,7 @@ def rate_of(path: str | os.PathLike) -> float:
       ClipError: the file cannot be opened.
     """
     try:
-        with av.open(os.fspath(path)) as container:
+        with container_of(path) as container:
             return float(container.streams.video[0].average_rate or 25)
     except (av.FFmpegError, OSError, IndexError) as error:
         raise ClipError(os.fspath(path), reason_of(error)) from error
@@ -122,17 +138,15 @@ def write(path: str | os.PathLike, chunks: Iterable[np.ndarray], rate: float = 2
     """Writes an MP4 (H.264, yuv420p); odd sizes gain a row or column by repeating the edge.
 
     Args:
-      path: the file; its folder is made.
+      path: the file, or a URL; its folder is made.
       chunks: uint8 RGB ``[n, H, W, 3]`` each, all of one size; one array of all frames in a list.
       rate: frames per second.
 
     Raises:
       ValueError: no frames, or not uint8 ``[n, H, W, 3]``.
     """
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     written = 0
-    with av.open(str(path), "w", format="mp4") as container:
+    with storage.whole(path) as partial, av.open(str(partial), "w", format="mp4") as container:
         stream = container.add_stream(
             "libx264", rate=fractions.Fraction(rate).limit_denominator(1001), options=ENCODER
         )

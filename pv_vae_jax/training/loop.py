@@ -153,6 +153,7 @@ class StageLoop:
                     values = interval.timed("evaluation", self._evaluate, state, done)
                     reporter.record(done, values)
                 if self._is_due("checkpoint_every", done) and done < last:
+                    reporter.flush()
                     interval.timed("checkpoint", self._save, state, done)
         return state, True
 
