@@ -92,6 +92,8 @@ def reason_of(error: Exception) -> str:
     """What an error of PyAV means, in a few words."""
     if isinstance(error, FileNotFoundError):
         return "no such file"
+    if isinstance(error, storage.StoreError):
+        return str(error).rstrip(".")
     if isinstance(error, IndexError):
         return "no video stream"
     if isinstance(error, av.InvalidDataError):
