@@ -76,6 +76,16 @@ class Rendered:
         return Clip(video, f"rendered {self.split} scene {j}")
 
 
+def frames_of_slot(
+    first: int, end: int, slot: int, slots: int, draw: Draw, frames: int
+) -> np.ndarray:
+    """Equation (1) for the frames ``first .. end - 1`` of a film; the stride is reduced to fit."""
+    stride = min(draw.stride, (end - first - 1) // max(1, frames - 1)) if frames > 1 else 1
+    start = first + math.floor((slot + draw.start) * (end - first) / slots)
+    start = min(start, end - 1 - (frames - 1) * stride)
+    return start + stride * np.arange(frames)
+
+
 class VideoFiles:
     """Video files of any size, rate and length."""
 
@@ -163,10 +173,7 @@ class VideoFiles:
         slot = slots - int(self._ends[number] - j)
         entry = self.entries[number]
         first, end = self._frames_of(entry)
-        stride = min(draw.stride, (end - first - 1) // max(1, frames - 1)) if frames > 1 else 1
-        start = first + math.floor((slot + draw.start) * (end - first) / slots)
-        start = min(start, end - 1 - (frames - 1) * stride)
-        return entry, start + stride * np.arange(frames)
+        return entry, frames_of_slot(first, end, slot, slots, draw, frames)
 
     def clip(self, j: int, draw: Draw, frames: int, height: int, width: int) -> Clip:
         """Clip ``j`` under ``draw``, cropped and resized; ClipError if the file fails."""

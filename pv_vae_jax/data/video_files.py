@@ -20,6 +20,8 @@ import numpy as np
 from pv_vae_jax.core import storage
 from pv_vae_jax.data.clips import ClipError
 
+# What PyAV raises at films that are damaged, foreign or out of reach.
+FAILURES = (av.FFmpegError, OSError, IndexError, ValueError)
 ENCODER = {"crf": "12", "preset": "medium"}
 
 
@@ -50,18 +52,21 @@ def _decoded_from(container, stream, pts: int | None) -> Iterator[av.VideoFrame]
     yield from container.decode(stream)
 
 
-def read(path: str | os.PathLike, pts: Sequence[int], threads: int = 1) -> Iterator[np.ndarray]:
+def read(
+    path: str | os.PathLike | bytes, pts: Sequence[int], threads: int = 1, name: str = ""
+) -> Iterator[np.ndarray]:
     """The frames with these time stamps, in order, each uint8 RGB ``[H, W, 3]``.
 
     Args:
-      path: a video file.
+      path: a video file, its URL, or its bytes.
       pts: increasing presentation time stamps in units of the stream (data/manifest.py).
       threads: of the decoder; 0 for as many as there are cores.
+      name: of the film in errors, its path by default.
 
     Raises:
       ClipError: the file cannot be opened, or a frame is not in it (any more).
     """
-    found = 0
+    found, name = 0, name or ("a film" if isinstance(path, bytes) else os.fspath(path))
     try:
         for tries in range(3):  # some containers seek late: a second before, then the beginning
             with container_of(path) as container:
@@ -76,16 +81,16 @@ def read(path: str | os.PathLike, pts: Sequence[int], threads: int = 1) -> Itera
                     if frame.pts > pts[found]:
                         break
                     if damaged:  # a corrupt frame spoils those after it, up to a keyframe
-                        raise ClipError(os.fspath(path), f"corrupt data before pts {frame.pts}")
+                        raise ClipError(name, f"corrupt data before pts {frame.pts}")
                     yield upright(frame)
                     found += 1
                     if found == len(pts):
                         return
             if found:
                 break
-    except (av.FFmpegError, OSError, IndexError, ValueError) as error:
-        raise ClipError(os.fspath(path), f"{reason_of(error)} after {found} frames") from error
-    raise ClipError(os.fspath(path), f"{found} of {len(pts)} frames readable at pts {pts[0]}")
+    except FAILURES as error:
+        raise ClipError(name, f"{reason_of(error)} after {found} frames") from error
+    raise ClipError(name, f"{found} of {len(pts)} frames readable at pts {pts[0]}")
 
 
 def reason_of(error: Exception) -> str:

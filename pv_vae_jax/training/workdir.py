@@ -3,6 +3,7 @@
     workdir/config.json          the resolved config; a run with another identity is refused
     workdir/runs.jsonl           a line a start: date, command, commit, versions, what changed
     workdir/checkpoints/STAGE/   checkpoint/manager.py
+    workdir/classes.json         names of labels by number, for each kind of source that has some
     workdir/metrics.jsonl, tensorboard/, pictures/
 
 Keys under ``runtime`` and every ``stages.NAME.steps`` may change between starts, and the change is
@@ -115,3 +116,21 @@ def open_workdir(workdir: storage.Where, config: dict[str, Any]) -> dict[str, tu
     except OSError as error:
         raise type(error)(f"--workdir {workdir} cannot be written: {error.strerror}.") from error
     return changes
+
+
+def keep_classes(workdir: storage.Where, classes: dict[str, tuple[str, ...]]) -> list[str]:
+    """Adds the names of labels to ``classes.json``.
+
+    Returns:
+      A line for a person for each kind of source whose names are new or have changed.
+    """
+    path = storage.path(workdir) / "classes.json"
+    known = json.loads(storage.read(path)) if storage.exists(path) else {}
+    new = {kind: list(names) for kind, names in classes.items() if known.get(kind) != list(names)}
+    if new:
+        storage.write(path, json.dumps(known | new, indent=1))
+    return [
+        f"labels of {kind} {'have changed' if kind in known else 'are'}: 0 {names[0]} ... "
+        f"{len(names) - 1} {names[-1]}; all are in {path}."
+        for kind, names in new.items()
+    ]
