@@ -4,8 +4,10 @@ import contextlib
 import http.server
 import socket
 import threading
+from unittest import mock
 
-from gcp_storage_emulator import server
+from gcp_storage_emulator import exceptions, server
+from gcp_storage_emulator.handlers import objects
 
 
 def _free_port() -> int:
@@ -14,16 +16,53 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
+def _generation(store, bucket, name) -> str:
+    try:
+        return store.get_file_obj(bucket, name)["generation"]
+    except exceptions.NotFound:
+        return "0"
+
+
+DOWNLOAD, INSERT = objects.download, objects.insert
+
+
+def _download(request, response, store, *_, **__):
+    """With the version in a header, as Google does: TensorStore asks for it."""
+    DOWNLOAD(request, response, store)
+    bucket, name = request.params["bucket_name"], request.params["object_id"]
+    response["x-goog-generation"] = _generation(store, bucket, name)
+
+
+def _insert(request, response, store, *_, **__):
+    """Refused where the version is not the one that the writer has seen."""
+    seen = request.query.get("ifGenerationMatch")
+    if seen and request.query.get("name"):
+        name = request.query["name"][0]
+        if _generation(store, request.params["bucket_name"], name) != seen[0]:
+            response.status = http.HTTPStatus.PRECONDITION_FAILED
+            return
+    INSERT(request, response, store)
+
+
 @contextlib.contextmanager
 def emulator(bucket: str):
     """Environment variables of a process for which gs://BUCKET is in this process's memory."""
     port = _free_port()
     store = server.create_server("127.0.0.1", port, in_memory=True, default_bucket=bucket)
-    store.start()
-    try:
-        yield environment(port)
-    finally:
-        store.stop()
+    ours = {INSERT: _insert, DOWNLOAD: _download}
+    handlers = tuple(
+        (path, {method: ours.get(handler, handler) for method, handler in by_method.items()})
+        for path, by_method in server.HANDLERS
+    )
+    with (
+        mock.patch.object(server, "HANDLERS", handlers),
+        mock.patch.object(objects, "download", _download),  # that objects.get calls
+    ):
+        store.start()
+        try:
+            yield environment(port)
+        finally:
+            store.stop()
 
 
 @contextlib.contextmanager
