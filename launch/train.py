@@ -14,7 +14,6 @@ and stops.  Several processes (hosts) share one --workdir; they find one another
 The workdir holds config.json, metrics.jsonl, tensorboard/, pictures/, checkpoints/.
 """
 
-import pathlib
 import sys
 
 from launch import door
@@ -30,7 +29,9 @@ from launch import hosts  # noqa: E402
 CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Config file, with an optional argument after a colon.", lock_config=True
 )
-WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; made if missing.")
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Folder of the run, made if missing; or a URL such as gs://bucket/run."
+)
 
 
 def _parse(arguments: list[str]) -> list[str]:
@@ -50,7 +51,7 @@ def main(arguments: list[str]) -> int:
         raise ValueError(f"unknown argument {arguments[1]!r}; options begin with --.")
     logging.set_verbosity(logging.WARNING)
     hosts.connect()
-    from pv_vae_jax.core import trees
+    from pv_vae_jax.core import storage, trees
     from pv_vae_jax.evaluation import during_training
     from pv_vae_jax.training import loop, workdir
     from pv_vae_jax.training.run import Run
@@ -58,7 +59,7 @@ def main(arguments: list[str]) -> int:
     config = CONFIG.value.to_dict()
     hosts.check_agreement(config)
     run = Run.of(config)
-    folder = pathlib.Path(WORKDIR.value)
+    folder = storage.path(WORKDIR.value)
     changes = workdir.open_workdir(folder, config)
     if jax.process_index() == 0:
         for path, (old, new) in changes.items():

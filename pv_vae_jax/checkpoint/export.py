@@ -2,7 +2,7 @@
 
     params/encoder/conv_in/kernel ...   every parameter, float32, named by its path in the tree
     latents/mean, latents/std           the latent statistics, float32 [c]
-    metadata                            JSON (where it stands: checkpoint/arrays.py)
+    metadata                            JSON (where it stands: core/arrays.py)
 
 The JSON has ``format``, ``package_version``, ``model`` (name and fields), ``spec``, ``parameters``
 and ``training`` (free).  Nothing is pickled: ``numpy.load(path, allow_pickle=False)`` or
@@ -13,15 +13,13 @@ import dataclasses
 import importlib.metadata
 import json
 import os
-import pathlib
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pv_vae_jax.checkpoint import arrays
-from pv_vae_jax.core import trees
+from pv_vae_jax.core import arrays, storage, trees
 from pv_vae_jax.models import sizes
 from pv_vae_jax.models.video_vae import VideoVAE
 
@@ -43,7 +41,7 @@ def save(path: str | os.PathLike, vae: VideoVAE, extra: dict[str, Any] | None = 
       ValueError: the name ends in neither, or ``extra`` is not JSON.
       OSError: the folder cannot be written.
     """
-    path = pathlib.Path(path)
+    path = storage.path(path)
     metadata = {
         "format": FORMAT,
         "package_version": _package_version(),
@@ -68,7 +66,7 @@ def load(path: str | os.PathLike) -> VideoVAE:
       FileNotFoundError: there is no such file.
       ValueError: it is damaged, foreign, newer, or its arrays are not those of its model.
     """
-    path = pathlib.Path(path)
+    path = storage.path(path)
     metadata = read_metadata(path)
     found = arrays.read(path)
     model = _with_tuples(metadata["model"])
@@ -87,7 +85,7 @@ def load(path: str | os.PathLike) -> VideoVAE:
 
 def read_metadata(path: str | os.PathLike) -> dict[str, Any]:
     """The JSON of an export, without its arrays; errors as :func:`load`."""
-    text = arrays.read_text(pathlib.Path(path))
+    text = arrays.read_text(path)
     try:
         metadata = json.loads(text) if text is not None else None
     except ValueError as error:
@@ -103,7 +101,7 @@ def read_metadata(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def _check_arrays(
-    path: pathlib.Path, found: dict[str, np.ndarray], shapes: dict[str, tuple[int, ...]]
+    path: storage.Where, found: dict[str, np.ndarray], shapes: dict[str, tuple[int, ...]]
 ) -> None:
     """One ValueError that names every kind of difference between a file and its model."""
     missing = sorted(set(shapes) - set(found))

@@ -16,15 +16,13 @@ matrices.  What is no kernel (biases, scales) is copied.
 
 import dataclasses
 import os
-import pathlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import jax.numpy as jnp
 import numpy as np
 
-from pv_vae_jax.checkpoint import arrays
-from pv_vae_jax.core import trees
+from pv_vae_jax.core import arrays, trees
 
 TAPS = ("last", "centre")
 LAYOUTS = ("OIHW", "HWIO")
@@ -74,7 +72,7 @@ def inflate_file(
       FileNotFoundError: there is no such file.
       ValueError: the file is damaged, or as :func:`inflate`.
     """
-    weights = arrays.read(pathlib.Path(path))
+    weights = arrays.read(path)
     try:
         return inflate(params, weights, names, tap, layout)
     except ValueError as error:

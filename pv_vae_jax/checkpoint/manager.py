@@ -7,24 +7,25 @@ the run is.  A checkpoint is written under a temporary name and renamed when it 
 killed run never leaves one that would be picked up.
 """
 
-import pathlib
 from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
+
+from pv_vae_jax.core import storage
 
 
 class Checkpoints:
     """The checkpoints of one stage in one folder.
 
     Args:
-      folder: created if missing, by the first process.
+      folder: a path or a URL; created if missing, by the first process.
       keep: how many of the last checkpoints stay.
     """
 
-    def __init__(self, folder: pathlib.Path, keep: int = 2):
+    def __init__(self, folder: storage.Where, keep: int = 2):
         self._manager = ocp.CheckpointManager(
-            folder.resolve(), options=ocp.CheckpointManagerOptions(max_to_keep=keep)
+            storage.absolute(folder), options=ocp.CheckpointManagerOptions(max_to_keep=keep)
         )
 
     def latest(self) -> int | None:

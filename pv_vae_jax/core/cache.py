@@ -1,10 +1,15 @@
 """Where things are kept between runs: ``$PV_VAE_JAX_CACHE``, or ``~/.cache/pv_vae_jax``."""
 
 import os
-import pathlib
+from typing import Any
+
+from pv_vae_jax.core import storage
 
 
-def folder(name: str) -> pathlib.Path:
-    """The cache folder of one kind of thing (``clips``, ``weights``); it may not exist yet."""
+def folder(name: str) -> Any:
+    """The cache folder of one kind of thing (``clips``, ``weights``), a path or a URL.
+
+    It may not exist yet.
+    """
     root = os.environ.get("PV_VAE_JAX_CACHE", "~/.cache/pv_vae_jax")
-    return pathlib.Path(root).expanduser() / name
+    return storage.path(os.path.expanduser(root)) / name

@@ -18,11 +18,15 @@ from pv_vae_jax.core import rng
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """Frames uint8 ``[T, H, W, 3]`` with the name of where they came from, and a class or -1."""
+    """Frames uint8 ``[T, H, W, 3]`` with where they came from, a class or -1, and a caption.
+
+    The caption stays on the host; the label travels with the batch.
+    """
 
     video: np.ndarray
     name: str
     label: int = -1
+    caption: str = ""
 
 
 class ClipError(Exception):

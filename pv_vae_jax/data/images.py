@@ -10,6 +10,7 @@ of grey as 8, of an animation the first frame.
 
 import dataclasses
 import hashlib
+import io
 import math
 import os
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ import numpy as np
 import PIL.Image
 import PIL.ImageOps
 
+from pv_vae_jax.core import storage
 from pv_vae_jax.data import manifest
 from pv_vae_jax.data.clips import Clip, ClipError, Draw
 
@@ -34,6 +36,8 @@ def reason_of(error: Exception) -> str:
     """What an error of Pillow means, in a few words."""
     if isinstance(error, FileNotFoundError):
         return "no such file"
+    if isinstance(error, storage.StoreError):
+        return str(error).rstrip(".")
     if isinstance(error, PIL.UnidentifiedImageError):
         return "not a readable picture"
     return str(getattr(error, "strerror", None) or error).lower() or type(error).__name__
@@ -44,16 +48,16 @@ def probe(path: str | os.PathLike) -> manifest.Entry:
 
     Pixels that break off behind a good header are met by :func:`read`.
     """
-    path = os.path.abspath(path)
+    path = storage.absolute(path)
     entry = manifest.Entry(path)
     try:
-        stat = os.stat(path)
-        entry = manifest.Entry(path, stat.st_size, stat.st_mtime_ns)
-        if not stat.st_size:
+        entry = manifest.Entry(path, *storage.stat(path))
+        if not entry.size:
             return dataclasses.replace(entry, reason="empty file")
-        with open(path, "rb") as file:
-            content = hashlib.sha256(file.read(HEAD) + str(stat.st_size).encode())
-        with PIL.Image.open(path) as image:
+        with storage.opened(path) as file:
+            content = hashlib.sha256(file.read(HEAD) + str(entry.size).encode())
+            file.seek(0)
+            image = PIL.Image.open(file)
             if image.mode in ("I", "F"):
                 return dataclasses.replace(
                     entry, reason=f"its pixels are of type {image.mode}, not of 8 or 16 bits"
@@ -67,22 +71,26 @@ def probe(path: str | os.PathLike) -> manifest.Entry:
 PICTURES = manifest.Kind("picture", EXTENSIONS, probe)
 
 
-def read(path: str | os.PathLike, least: int = 2**30) -> np.ndarray:
+def read(picture: str | os.PathLike | bytes, least: int = 2**30, name: str = "") -> np.ndarray:
     """A picture, uint8 RGB ``[H, W, 3]``, upright.
 
     Args:
-      path: of the file.
+      picture: path or URL of the file, or its bytes.
       least: a JPEG may be decoded at a half, quarter or eighth, to sides no shorter than this.
+      name: of the picture in errors, its path by default.
 
     Raises:
       ClipError: the file cannot be read to its end.
     """
+    is_file = not isinstance(picture, bytes)
     try:
-        with PIL.Image.open(path) as image:
+        opened = storage.opened(picture) if is_file else io.BytesIO(picture)
+        with opened as file, PIL.Image.open(file) as image:
             image.draft("RGB", (least, least))
             return _rgb(PIL.ImageOps.exif_transpose(image))
     except FAILURES as error:
-        raise ClipError(os.fspath(path), reason_of(error)) from error
+        name = name or (os.fspath(picture) if is_file else "a picture")
+        raise ClipError(name, reason_of(error)) from error
 
 
 def _rgb(image: PIL.Image.Image) -> np.ndarray:
@@ -103,14 +111,16 @@ class ImageFiles:
         where: str | os.PathLike | Sequence[str | os.PathLike],
         span: tuple[float, float] = (0.0, 1.0),
         progress: bool = True,
+        labels: str = "",
     ):
         """Probes the headers, or remembers them (data/manifest.py).
 
         Args:
-          where: a folder (recursive), a text file with one path a line (relative to it), one
-            picture, or a sequence of paths.
+          where: a folder (recursive), a list (data/listing.py), one picture, or a sequence of
+            paths; each may be a URL.
           span: which pictures are used, by equation (1).
           progress: shows a bar while probing; say False on all processes but the first.
+          labels: "" for those of a list, "folder" for the names of the folders.
 
         Raises:
           FileNotFoundError: nothing there, no usable picture, or none in the span.
@@ -118,30 +128,32 @@ class ImageFiles:
         """
         if not 0.0 <= span[0] < span[1] <= 1.0:
             raise ValueError(f"span is two fractions, 0 <= from < to <= 1, got {tuple(span)}.")
-        entries = manifest.of(where, progress, PICTURES)
+        listed = manifest.items_of(where, PICTURES, labels)
+        entries = manifest.of_items(listed.items, progress, PICTURES)
+        self.classes = listed.classes
         self.refused = {entry.path: entry.reason for entry in entries if entry.reason}
         for name, reason in self.refused.items():
             manifest.name_once(name, reason)
-        usable = [entry for entry in entries if not entry.reason]
+        pairs = zip(listed.items, entries, strict=True)
+        usable = [(item, entry) for item, entry in pairs if not entry.reason]
         if not usable:
             reasons = "\n".join(f"  {name}: {reason}" for name, reason in self.refused.items())
             raise FileNotFoundError(
                 f"none of {len(entries)} files at {where} is usable:\n{reasons}"
             )
-        places = [int(entry.digest, 16) / 16**DIGITS for entry in usable]
-        self._paths = [
-            entry.path
-            for entry, place in zip(usable, places, strict=True)
-            if span[0] <= place < span[1]
+        self._items = [
+            item
+            for item, entry in usable
+            if span[0] <= int(entry.digest, 16) / 16**DIGITS < span[1]
         ]
-        if not self._paths:
+        if not self._items:
             raise FileNotFoundError(
                 f"none of {len(usable)} pictures at {where} falls into the span {tuple(span)}: "
                 "add pictures, or widen the span (data.held_out of a config)."
             )
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self._items)
 
     def of_length(self, frames: int) -> "ImageFiles":
         """Itself; ValueError unless ``frames`` is 1."""
@@ -155,6 +167,8 @@ class ImageFiles:
     def clip(self, j: int, draw: Draw, frames: int, height: int, width: int) -> Clip:
         """Picture ``j`` under ``draw``, uint8 ``[1, height, width, 3]``; ClipError if it fails."""
         self.of_length(frames)
-        picture = read(self._paths[j], math.ceil(max(height, width) / draw.scale))
+        item = self._items[j]
+        picture = read(item.path, math.ceil(max(height, width) / draw.scale))
         video = draw.resized(picture, height, width)[None]
-        return Clip(np.ascontiguousarray(draw.oriented(video)), self._paths[j])
+        video = np.ascontiguousarray(draw.oriented(video))
+        return Clip(video, item.path, item.label, item.caption)

@@ -12,16 +12,14 @@ import hashlib
 import json
 import logging
 import os
-import pathlib
-import tempfile
 from collections.abc import Callable, Sequence, Set
 
 import av
 import numpy as np
 import tqdm
 
-from pv_vae_jax.core import cache
-from pv_vae_jax.data import video_files
+from pv_vae_jax.core import cache, storage
+from pv_vae_jax.data import listing, video_files
 
 EXTENSIONS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".ogv"}
 VERSION = 1
@@ -35,9 +33,9 @@ class Entry:
     """One file.
 
     Attributes:
-      path: absolute.
+      path: absolute, or a URL.
       size: bytes.
-      modified: modification time in nanoseconds.
+      modified: modification time in nanoseconds; of a URL, a number of its version.
       reason: why it cannot be used, or "".
       frames: how many can be read.
       height: upright rows.
@@ -86,9 +84,9 @@ def name_once(name: str, reason: str) -> None:
     log.warning("%s is not used: %s", name, reason)
 
 
-def _time_stamps(path: str) -> tuple[list[int], str]:
-    """Sorted pts of all frames, and what is wrong with them or ""."""
-    with av.open(path) as container:
+def time_stamps(film: str | bytes) -> tuple[list[int], str]:
+    """Sorted pts of all frames of a file or its bytes, and what is wrong with them or ""."""
+    with video_files.container_of(film) as container:
         stream = container.streams.video[0]
         packets = [p for p in container.demux(stream) if p.size and not p.is_corrupt]
         promised = stream.frames if "mp4" in container.format.name else 0  # others only estimate
@@ -96,27 +94,26 @@ def _time_stamps(path: str) -> tuple[list[int], str]:
             return [], f"truncated: {len(packets)} of {promised} frames readable"
         stamps = [packet.pts for packet in packets if not packet.is_discard]
     if None in stamps:  # streams without an index, such as MPEG-PS: decode to know
-        with av.open(path) as container:
+        with video_files.container_of(film) as container:
             stamps = [f.pts for f in container.decode(video=0) if f.pts is not None]
     return sorted(set(stamps)), ""
 
 
 def probe(path: str | os.PathLike) -> Entry:
     """What is known of one file; a bad one has a ``reason`` and raises nothing."""
-    path = os.path.abspath(path)
+    path = storage.absolute(path)
     try:
-        stat = os.stat(path)
-        entry = Entry(path, stat.st_size, stat.st_mtime_ns)
-        if not stat.st_size:
+        entry = Entry(path, *storage.stat(path))
+        if not entry.size:
             return dataclasses.replace(entry, reason="empty file")
-        with av.open(path) as container:
+        with video_files.container_of(path) as container:
             stream = container.streams.video[0]
             base, rate = stream.time_base, stream.average_rate
             frame = next(iter(container.decode(stream)), None)
             if frame is None:
                 return dataclasses.replace(entry, reason="no frame can be decoded")
             height, width = video_files.upright(frame).shape[:2]
-        stamps, reason = _time_stamps(path)
+        stamps, reason = time_stamps(path)
     except (av.FFmpegError, OSError, IndexError, ValueError) as error:
         known = dataclasses.replace(entry) if "entry" in locals() else Entry(path)
         return dataclasses.replace(known, reason=video_files.reason_of(error))
@@ -152,38 +149,18 @@ def listed(
       FileNotFoundError: nothing is there, or a folder holds no file of the kind's extensions.
       ValueError: a list that is not text, or names no file.
     """
+    return [item.path for item in items_of(where, kind).items]
+
+
+def items_of(where: listing.Places, kind: Kind | None = None, labels: str = "") -> listing.Listing:
+    """The same with labels and captions (data/listing.py)."""
     kind = kind or Kind("video", EXTENSIONS, probe)
-    extensions = " ".join(sorted(kind.extensions))
-    if not isinstance(where, str | os.PathLike):
-        return [os.path.abspath(path) for path in where]
-    path = pathlib.Path(where).expanduser().absolute()
-    if path.is_dir():
-        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in kind.extensions)
-        if not found:
-            raise FileNotFoundError(
-                f"the folder {path} holds no {kind.noun}; extensions looked for: {extensions}."
-            )
-        return [str(p) for p in found if p.is_file()]
-    if not path.exists():
-        raise FileNotFoundError(f"no {kind.noun} folder, list or file at {path}; check the path.")
-    if path.suffix.lower() in kind.extensions:
-        return [str(path)]
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    except (UnicodeDecodeError, OSError) as error:
-        raise ValueError(
-            f"{path} is neither a {kind.noun} ({extensions}) nor a readable text file with one "
-            f"path a line: {error}."
-        ) from error
-    names = [line for line in lines if line and not line.startswith("#")]
-    if not names:
-        raise ValueError(f"the list {path} names no file; write one path a line.")
-    return [os.path.normpath(path.parent / name) for name in names]
+    return listing.of(where, kind.noun, kind.extensions, labels)
 
 
-def _kept(file: pathlib.Path) -> dict[str, Entry]:
+def _kept(file: storage.Where) -> dict[str, Entry]:
     try:
-        stored = json.loads(file.read_text())
+        stored = json.loads(storage.read(file))
     except (OSError, ValueError):
         return {}
     if stored.get("version") != VERSION:
@@ -192,23 +169,25 @@ def _kept(file: pathlib.Path) -> dict[str, Entry]:
     return {entry.path: entry for entry in entries}
 
 
-def _keep(file: pathlib.Path, entries: list[Entry]) -> None:
+def _keep(file: storage.Where, entries: list[Entry]) -> None:
     text = json.dumps({"version": VERSION, "entries": [dataclasses.asdict(e) for e in entries]})
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False) as part:
-            part.write(text)
-        os.replace(part.name, file)
+        storage.write(file, text)
     except OSError as error:
         log.warning("the manifest %s cannot be kept (%s); files are probed again.", file, error)
 
 
-def _unchanged(entry: Entry | None) -> bool:
+def _unchanged(entry: Entry | None, item: listing.Item) -> bool:
     try:
-        stat = os.stat(entry.path) if entry else None
+        stat = (item.stat or storage.stat(item.path)) if entry else None
     except OSError:
         return False
-    return bool(stat) and (stat.st_size, stat.st_mtime_ns) == (entry.size, entry.modified)
+    return stat is not None and stat == (entry.size, entry.modified)
+
+
+def _as_listed(entry: Entry, stat: tuple[int, int] | None) -> Entry:
+    """With the version that the listing of a store told; asking for one file may tell another."""
+    return dataclasses.replace(entry, size=stat[0], modified=stat[1]) if stat else entry
 
 
 def of(
@@ -223,18 +202,27 @@ def of(
       progress: shows a bar when it takes longer than a second.
       kind: of the files; videos by default.
     """
+    return of_items(items_of(where, kind).items, progress, kind)
+
+
+def of_items(
+    items: Sequence[listing.Item], progress: bool = True, kind: Kind | None = None
+) -> list[Entry]:
+    """The entries of files that are listed already, in their order."""
     kind = kind or Kind("video", EXTENSIONS, probe)
-    paths = listed(where, kind)
+    paths = [item.path for item in items]
     name = hashlib.sha256("\n".join([kind.noun, *paths]).encode()).hexdigest()[:16]
-    file = cache.folder("manifests") / f"{name}.json"
-    known = {path: entry for path, entry in _kept(file).items() if _unchanged(entry)}
-    wanted = [path for path in paths if path not in known]
-    if wanted:
-        with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
+    file, told = cache.folder("manifests") / f"{name}.json", {i.path: i.stat for i in items}
+    kept = _kept(file)
+    with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
+        same = pool.map(lambda item: _unchanged(kept.get(item.path), item), items)
+        known = {path: kept[path] for path, is_same in zip(paths, same, strict=True) if is_same}
+        wanted = [path for path in paths if path not in known]
+        if wanted:
             found = pool.map(kind.probe, wanted)
             bar = tqdm.tqdm(
                 found, f"{kind.noun}s", len(wanted), delay=1.0, disable=not progress, unit="file"
             )
-            known.update((entry.path, entry) for entry in bar)
-        _keep(file, [known[path] for path in paths])
+            known.update((entry.path, _as_listed(entry, told[entry.path])) for entry in bar)
+            _keep(file, [known[path] for path in paths])
     return [known[path] for path in paths]

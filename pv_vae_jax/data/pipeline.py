@@ -33,9 +33,11 @@ LAST_STEP = 2**40
 log = logging.getLogger(__name__)
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=8)
 def _permutation(seed: int, source: int, epoch: int, length: int) -> np.ndarray:
-    return rng.host_generator(seed, "epoch", source, epoch).permutation(length)
+    """Four bytes a clip: 4 MB for a million, kept for two epochs of up to four sources."""
+    order = rng.host_generator(seed, "epoch", source, epoch).permutation(length)
+    return order.astype(np.uint32 if length <= 2**32 else np.int64)
 
 
 def _interleave(weights: Sequence[int]) -> list[int]:
@@ -61,6 +63,7 @@ class TrainingData:
       sources: what the clips come from.
       schedule: the bucket of each step.
       refused: files that are not used, name to reason.
+      classes: kind of source to the names of its labels by number, where they have names.
       replaced: clips that failed so far and were replaced, name to (count, last reason).
     """
 
@@ -93,6 +96,8 @@ class TrainingData:
                 raise ValueError(f"a source's weight is a whole number from 1, got {weight}.")
         self.sources = [source.of_length(frames) for source, _ in pairs]
         self.refused = {n: why for s in self.sources for n, why in s.refused.items()}
+        named = {type(s).__name__: getattr(s, "classes", ()) for s in self.sources}
+        self.classes = {kind: tuple(names) for kind, names in named.items() if names}
         self.schedule = Schedule(buckets, seed)
         self.frames, self.groups = frames, dims.groups_of(frames, temporal)
         self.withholding, self.seed, self.augment = withholding, seed, augment

@@ -16,12 +16,17 @@ from typing import Protocol
 
 import numpy as np
 
-from pv_vae_jax.data import manifest, photographs, rendered, slots, video_files
+from pv_vae_jax.data import listing, manifest, photographs, rendered, slots, video_files
 from pv_vae_jax.data.clips import Clip, Draw
+
+Pair = tuple[manifest.Entry, listing.Item]
 
 
 class Source(Protocol):
-    """A number of clips, each made on demand."""
+    """A number of clips, each made on demand.
+
+    A source whose labels have names has them in order as ``classes``, too.
+    """
 
     refused: dict[str, str]  # name to reason, of what cannot be used
 
@@ -80,16 +85,18 @@ class VideoFiles:
         span: tuple[float, float] = (0.0, 1.0),
         every: int = 16,
         progress: bool = True,
+        labels: str = "",
     ):
         """Probes the files, or remembers them (data/manifest.py).
 
         Args:
-          where: a folder (recursive), a text file with one path a line (relative to it), one video
-            file, or a sequence of paths.
+          where: a folder (recursive), a list (data/listing.py), one video file, or a sequence of
+            paths; each may be a URL.
           span: the part of each file that is used, as fractions of its frames: (0, 0.9) and
             (0.9, 1) share no frame.
           every: frames per clip of an epoch, see (1).
           progress: shows a bar while probing; say False on all processes but the first.
+          labels: "" for those of a list, "folder" for the names of the folders.
 
         Raises:
           FileNotFoundError: nothing there, or no usable video; the message lists the reasons.
@@ -100,18 +107,20 @@ class VideoFiles:
         if every < 1:
             raise ValueError(f"every is a number of frames from 1, got {every}.")
         self.where, self.span, self.every = where, tuple(span), every
-        entries = manifest.of(where, progress)
-        self.refused = {entry.path: entry.reason for entry in entries if entry.reason}
-        self._hold([entry for entry in entries if not entry.reason], len(entries), self.refused)
+        listed = manifest.items_of(where, labels=labels)
+        self.classes = listed.classes
+        pairs = list(zip(manifest.of_items(listed.items, progress), listed.items, strict=True))
+        self.refused = {entry.path: entry.reason for entry, _ in pairs if entry.reason}
+        self._hold([pair for pair in pairs if not pair[0].reason], len(pairs), self.refused)
 
-    def _hold(self, entries: list[manifest.Entry], tried: int, refused: dict[str, str]) -> None:
+    def _hold(self, pairs: list[Pair], tried: int, refused: dict[str, str]) -> None:
         for name, reason in refused.items():
             manifest.name_once(name, reason)
-        if not entries:
+        if not pairs:
             reasons = "\n".join(f"  {name}: {reason}" for name, reason in self.refused.items())
             raise FileNotFoundError(f"none of {tried} files at {self.where} is usable:\n{reasons}")
-        self.entries = entries
-        spans = [end - first for first, end in map(self._frames_of, entries)]
+        self.entries, self._items = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        spans = [end - first for first, end in map(self._frames_of, self.entries)]
         self._ends = slots.ends(spans, self.every)
 
     def _frames_of(self, entry: manifest.Entry) -> tuple[int, int]:
@@ -134,9 +143,14 @@ class VideoFiles:
                 )
         other = object.__new__(VideoFiles)
         other.where, other.span, other.every = self.where, self.span, self.every
+        other.classes = self.classes
         other.refused = {**self.refused, **short}
-        kept = [entry for entry in self.entries if entry.path not in short]
-        other._hold(kept, len(self.entries) + len(self.refused), short)
+        pairs = zip(self.entries, self._items, strict=True)
+        other._hold(
+            [pair for pair in pairs if pair[0].path not in short],
+            len(self.entries) + len(self.refused),
+            short,
+        )
         return other
 
     def frame_numbers(self, j: int, draw: Draw, frames: int) -> tuple[manifest.Entry, np.ndarray]:
@@ -151,4 +165,6 @@ class VideoFiles:
         entry, numbers = self.frame_numbers(j, draw, frames)
         pictures = video_files.read(entry.path, entry.pts(numbers))
         video = np.stack([draw.resized(picture, height, width) for picture in pictures])
-        return Clip(np.ascontiguousarray(draw.oriented(video)), entry.path)
+        item = self._items[slots.place(self._ends, j)[0]]
+        video = np.ascontiguousarray(draw.oriented(video))
+        return Clip(video, entry.path, item.label, item.caption)

@@ -8,17 +8,35 @@ fixed one:
 Every pixel format comes out as uint8 RGB, turned upright as the file's display matrix says.
 """
 
+import contextlib
 import fractions
+import io
 import os
-import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 
 import av
 import numpy as np
 
+from pv_vae_jax.core import storage
 from pv_vae_jax.data.clips import ClipError
 
+# What PyAV raises at films that are damaged, foreign or out of reach.
+FAILURES = (av.FFmpegError, OSError, IndexError, ValueError)
 ENCODER = {"crf": "12", "preset": "medium"}
+
+
+@contextlib.contextmanager
+def container_of(film: str | os.PathLike | bytes) -> Iterator[av.container.InputContainer]:
+    """A film open for reading: a path, a URL (only what is read is fetched), or its bytes."""
+    if isinstance(film, bytes):
+        with av.open(io.BytesIO(film)) as container:
+            yield container
+    elif storage.is_url(film):
+        with storage.opened(film) as file, av.open(file) as container:
+            yield container
+    else:
+        with av.open(os.fspath(film)) as container:
+            yield container
 
 
 def upright(frame: av.VideoFrame) -> np.ndarray:
@@ -34,21 +52,24 @@ def _decoded_from(container, stream, pts: int | None) -> Iterator[av.VideoFrame]
     yield from container.decode(stream)
 
 
-def read(path: str | os.PathLike, pts: Sequence[int], threads: int = 1) -> Iterator[np.ndarray]:
+def read(
+    path: str | os.PathLike | bytes, pts: Sequence[int], threads: int = 1, name: str = ""
+) -> Iterator[np.ndarray]:
     """The frames with these time stamps, in order, each uint8 RGB ``[H, W, 3]``.
 
     Args:
-      path: a video file.
+      path: a video file, its URL, or its bytes.
       pts: increasing presentation time stamps in units of the stream (data/manifest.py).
       threads: of the decoder; 0 for as many as there are cores.
+      name: of the film in errors, its path by default.
 
     Raises:
       ClipError: the file cannot be opened, or a frame is not in it (any more).
     """
-    found = 0
+    found, name = 0, name or ("a film" if isinstance(path, bytes) else os.fspath(path))
     try:
         for tries in range(3):  # some containers seek late: a second before, then the beginning
-            with av.open(os.fspath(path)) as container:
+            with container_of(path) as container:
                 stream = container.streams.video[0]
                 stream.codec_context.thread_count = threads
                 second = round(1 / stream.time_base)
@@ -60,22 +81,24 @@ def read(path: str | os.PathLike, pts: Sequence[int], threads: int = 1) -> Itera
                     if frame.pts > pts[found]:
                         break
                     if damaged:  # a corrupt frame spoils those after it, up to a keyframe
-                        raise ClipError(os.fspath(path), f"corrupt data before pts {frame.pts}")
+                        raise ClipError(name, f"corrupt data before pts {frame.pts}")
                     yield upright(frame)
                     found += 1
                     if found == len(pts):
                         return
             if found:
                 break
-    except (av.FFmpegError, OSError, IndexError, ValueError) as error:
-        raise ClipError(os.fspath(path), f"{reason_of(error)} after {found} frames") from error
-    raise ClipError(os.fspath(path), f"{found} of {len(pts)} frames readable at pts {pts[0]}")
+    except FAILURES as error:
+        raise ClipError(name, f"{reason_of(error)} after {found} frames") from error
+    raise ClipError(name, f"{found} of {len(pts)} frames readable at pts {pts[0]}")
 
 
 def reason_of(error: Exception) -> str:
     """What an error of PyAV means, in a few words."""
     if isinstance(error, FileNotFoundError):
         return "no such file"
+    if isinstance(error, storage.StoreError):
+        return str(error).rstrip(".")
     if isinstance(error, IndexError):
         return "no video stream"
     if isinstance(error, av.InvalidDataError):
@@ -91,7 +114,7 @@ def iterate(path: str | os.PathLike, chunk: int) -> Iterator[np.ndarray]:
     """
     frames: list[np.ndarray] = []
     try:
-        with av.open(os.fspath(path)) as container:
+        with container_of(path) as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             for frame in container.decode(stream):
@@ -112,7 +135,7 @@ def rate_of(path: str | os.PathLike) -> float:
       ClipError: the file cannot be opened.
     """
     try:
-        with av.open(os.fspath(path)) as container:
+        with container_of(path) as container:
             return float(container.streams.video[0].average_rate or 25)
     except (av.FFmpegError, OSError, IndexError) as error:
         raise ClipError(os.fspath(path), reason_of(error)) from error
@@ -122,17 +145,15 @@ def write(path: str | os.PathLike, chunks: Iterable[np.ndarray], rate: float = 2
     """Writes an MP4 (H.264, yuv420p); odd sizes gain a row or column by repeating the edge.
 
     Args:
-      path: the file; its folder is made.
+      path: the file, or a URL; its folder is made.
       chunks: uint8 RGB ``[n, H, W, 3]`` each, all of one size; one array of all frames in a list.
       rate: frames per second.
 
     Raises:
       ValueError: no frames, or not uint8 ``[n, H, W, 3]``.
     """
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     written = 0
-    with av.open(str(path), "w", format="mp4") as container:
+    with storage.whole(path) as partial, av.open(str(partial), "w", format="mp4") as container:
         stream = container.add_stream(
             "libx264", rate=fractions.Fraction(rate).limit_denominator(1001), options=ENCODER
         )

@@ -10,12 +10,12 @@ import pathlib
 
 import numpy as np
 
+from pv_vae_jax.core import storage
 from pv_vae_jax.evaluation import any_size, held_out, pictures
 from pv_vae_jax.losses import perceptual
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.training.run import Run
 from pv_vae_jax.training.stages import Stage
-from pv_vae_jax.training.workdir import write_atomically
 
 BATCH = 8
 PICTURE_RATE = 6.0  # frames per second of the films
@@ -53,7 +53,7 @@ class Evaluate:
 
     def pictures(self, vae: VideoVAE, stage: Stage, folder: pathlib.Path, clips: int = 1) -> None:
         """Of each source's first clips: original, reconstruction, prediction; a strip, a film."""
-        folder.mkdir(parents=True, exist_ok=True)
+        storage.make_folder(folder)
         observe = self.observe(stage)
         count = self._run.config["runtime"]["evaluate_clips"]
         for source, videos in self.clips(stage, count).items():
@@ -91,7 +91,7 @@ class Evaluate:
         self.pictures(vae, stage, workdir / "pictures" / "final", clips=3)
         figures = self.figures(vae, stage, self._run.config["runtime"]["final_clips"])
         results = {source: figure.as_dict() for source, figure in figures.items()}
-        write_atomically(workdir / "results.json", json.dumps(results, indent=1))
+        storage.write(workdir / "results.json", json.dumps(results, indent=1))
         return "\n\n".join(figure.text() for figure in figures.values())
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from pv_vae_jax.core import storage
 from pv_vae_jax.data import video_files
 
 LEAST, MOST = 96, 256  # rows of a frame in the picture; MOST is the strip's
@@ -69,7 +70,8 @@ def strip(
         draw.text((6, y + height // 2), label, INK, font, anchor="lm")
         for column, image in enumerate(images):
             picture.paste(image, (left + column * (width + 2), y))
-    picture.save(path)
+    with storage.whole(path) as partial:
+        picture.save(partial, format="PNG")
 
 
 def film(

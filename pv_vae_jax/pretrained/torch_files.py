@@ -25,6 +25,7 @@ import ml_dtypes
 import numpy as np
 import safetensors.numpy
 
+from pv_vae_jax.core import storage
 from pv_vae_jax.pretrained import pickles
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
@@ -145,9 +146,13 @@ def read(path: str | os.PathLike) -> Any:
       FileNotFoundError: there is no such file.
       ValueError: it is damaged, in another format, or names what is not in ``ALLOWED``.
     """
-    path = pathlib.Path(path)
-    if not path.is_file():
+    if not storage.exists(path) or storage.is_folder(path):
         raise FileNotFoundError(f"there is no file of weights {path}.")
+    with storage.here(path) as local:
+        return _read(local)
+
+
+def _read(path: pathlib.Path) -> Any:
     _check_name(path)
     try:
         if path.suffix == ".safetensors":

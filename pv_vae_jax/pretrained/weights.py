@@ -12,13 +12,13 @@ import functools
 import os
 import pathlib
 import tempfile
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from pv_vae_jax.core import cache
+from pv_vae_jax.core import arrays as named_arrays
+from pv_vae_jax.core import cache, storage
 from pv_vae_jax.pretrained import (
     alexnet,
     lpips_weights,
@@ -110,7 +110,7 @@ def get(name: str, files: Files = ()) -> Arrays:
     path = place(name)
     if files:
         return _from_files(name, files)
-    if not path.is_file():
+    if not storage.exists(path):
         fetch(name)
     return _checked(name, _load(path), f"{path} (delete it to have it made again)")
 
@@ -175,18 +175,14 @@ def _checked(name: str, arrays: Arrays, origin: str) -> Arrays:
 
 
 def _write(path: pathlib.Path, arrays: Arrays) -> pathlib.Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as part:
-        np.savez(part, **arrays)
-    os.replace(part.name, path)
+    named_arrays.write(path, arrays)
     return path
 
 
 def _load(path: pathlib.Path) -> Arrays:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        return named_arrays.read(path)
+    except ValueError as error:
         raise ValueError(
             f"{path} is damaged ({error}): delete it, it is then made again."
         ) from error

@@ -22,6 +22,7 @@ from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import calibration, reporting, restore, vae_step
 from pv_vae_jax.training import state as states
+from pv_vae_jax.training import workdir as workdirs
 from pv_vae_jax.training.run import Run
 from pv_vae_jax.training.stages import Stage
 from pv_vae_jax.training.stopping import StopRequests
@@ -131,6 +132,9 @@ class StageLoop:
             self.workdir, self.stage.name, earlier, start, last, jax.process_index() == 0
         )
         with contextlib.closing(reporter):
+            if jax.process_index() == 0 and data.classes:
+                for line in workdirs.keep_classes(self.workdir, data.classes):
+                    reporter.say(line)
             interval = Interval()
             for step in range(start, last):
                 if stop.reached(self.offset + step):
@@ -153,6 +157,7 @@ class StageLoop:
                     values = interval.timed("evaluation", self._evaluate, state, done)
                     reporter.record(done, values)
                 if self._is_due("checkpoint_every", done) and done < last:
+                    reporter.flush()
                     interval.timed("checkpoint", self._save, state, done)
         return state, True
 

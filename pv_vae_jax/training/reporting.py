@@ -1,18 +1,24 @@
 """What a run writes while it goes: metrics.jsonl, TensorBoard, a progress bar.
 
 ``workdir/metrics.jsonl`` has one record a line: stage, step, and every value under its name.
-``workdir/tensorboard/STAGE`` has the same.  Only the first process writes.
+``workdir/tensorboard/STAGE`` has the same.  Only the first process writes.  At a URL, where nothing
+can be appended, both are written whole: the records at most every ``PAUSE`` seconds, before each
+checkpoint and at the end.
 """
 
 import json
-import pathlib
+import time
 
 import jax
 import numpy as np
 import tensorboardX
 from tqdm import tqdm
 
+from pv_vae_jax.core import storage
 from pv_vae_jax.losses import pixel_terms
+from pv_vae_jax.training import boards
+
+PAUSE = 20.0  # seconds between two writes of the records at a URL
 
 
 def merged(reports: list[pixel_terms.Report]) -> dict[str, float]:
@@ -24,6 +30,45 @@ def merged(reports: list[pixel_terms.Report]) -> dict[str, float]:
         if count:
             values[name] = float(total / count)
     return values
+
+
+class Lines:
+    """A file of lines that grows: appended line by line, or at a URL written whole now and then.
+
+    Args:
+      where: of the file; what it held is replaced.
+      kept: lines that it begins with.
+    """
+
+    def __init__(self, where: storage.Where, kept: list[str]):
+        self._where, self._file = where, None
+        self._text, self._at, self._written = "".join(kept), 0.0, None
+        if storage.is_url(where):
+            self.flush()
+        else:
+            storage.write(where, self._text)
+            self._file = open(where, "a", encoding="utf-8", buffering=1)
+
+    def add(self, line: str) -> None:
+        """One more line."""
+        if self._file:
+            self._file.write(line + "\n")
+            return
+        self._text += line + "\n"
+        if time.monotonic() - self._at > PAUSE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what is not written yet."""
+        if self._file is None and len(self._text) != self._written:
+            storage.write(self._where, self._text)
+            self._at, self._written = time.monotonic(), len(self._text)
+
+    def close(self) -> None:
+        """Flushes and closes."""
+        self.flush()
+        if self._file:
+            self._file.close()
 
 
 class Reporter:
@@ -40,17 +85,17 @@ class Reporter:
     """
 
     def __init__(
-        self, workdir: pathlib.Path, stage: str, earlier: tuple[str, ...], start: int, steps: int,
+        self, workdir: storage.Where, stage: str, earlier: tuple[str, ...], start: int, steps: int,
         enabled: bool,
     ):  # fmt: skip
         self._stage = stage
         self._enabled = enabled
         if not enabled:
             return
-        path = workdir / "metrics.jsonl"
+        path = storage.path(workdir) / "metrics.jsonl"
         kept = []
-        if path.exists():
-            for line in path.read_text().splitlines():
+        if storage.exists(path):
+            for line in storage.read(path).decode().splitlines():
                 try:
                     record = json.loads(line)
                 except ValueError:  # the line that a killed run was writing
@@ -58,10 +103,12 @@ class Reporter:
                 here = record["stage"] == stage and record["step"] <= start
                 if here or record["stage"] in earlier:
                     kept.append(line + "\n")
-        path.write_text("".join(kept))
-        self._lines = path.open("a", buffering=1)
+        self._lines = Lines(path, kept)
+        self._remote = storage.is_url(workdir)
+        if self._remote:
+            boards.register()
         self._board = tensorboardX.SummaryWriter(
-            str(workdir / "tensorboard" / stage), purge_step=start + 1
+            str(storage.path(workdir) / "tensorboard" / stage), purge_step=start + 1
         )
         self._bar = tqdm(total=steps, initial=start, desc=stage, unit="step", dynamic_ncols=True)
 
@@ -79,12 +126,18 @@ class Reporter:
         """Writes the values of a step, if there are any."""
         if not (self._enabled and values):
             return
-        self._lines.write(json.dumps({"stage": self._stage, "step": step, **values}) + "\n")
+        self._lines.add(json.dumps({"stage": self._stage, "step": step, **values}))
         for name, value in values.items():
             self._board.add_scalar(name, value, step)
-        self._board.flush()
+        if not self._remote:
+            self._board.flush()
         if "total" in values:
             self._bar.set_postfix({name: f"{values[name]:.4g}" for name in ("total", "mse")})
+
+    def flush(self) -> None:
+        """Writes what is not written yet, so that a checkpoint is never ahead of the records."""
+        if self._enabled:
+            self._lines.flush()
 
     def close(self) -> None:
         """Flushes and closes."""

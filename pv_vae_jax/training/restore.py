@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 
 from pv_vae_jax.checkpoint import export
 from pv_vae_jax.checkpoint.manager import Checkpoints, abstract_like
-from pv_vae_jax.core import trees
+from pv_vae_jax.core import storage, trees
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import state as states
@@ -53,9 +53,9 @@ def resume(
     return checkpoints.restore(_abstract(run, stage, mesh), step)
 
 
-def _model_at(path: pathlib.Path) -> VideoVAE:
-    if path.is_dir():
-        return exported_model(path, Run.of(workdirs.read_config(path)))[0]
+def _model_at(path: str) -> VideoVAE:
+    if storage.is_folder(path):
+        return exported_model(storage.path(path), Run.of(workdirs.read_config(path)))[0]
     return export.load(path)
 
 
@@ -70,7 +70,7 @@ def begin(
     channels = run.module.spec.channels
     adversary = run.initial_adversary(stage, before.adversary if before else None)
     if stage.init_from:
-        source = _model_at(pathlib.Path(stage.init_from))
+        source = _model_at(stage.init_from)
         fresh = trees.flatten(jax.eval_shape(run.initial_params))
         found = trees.flatten(source.params)
         wrong = [
@@ -112,7 +112,7 @@ def exported_model(
         raise ValueError(f"{workdir} has no stage {stage!r}; its stages are: {', '.join(known)}.")
     mesh = meshes.make_mesh()
     for each in reversed(run.stages) if stage is None else (known[stage],):
-        if not (workdir / "checkpoints" / each.name).is_dir():
+        if not storage.is_folder(workdir / "checkpoints" / each.name):
             continue
         checkpoints = checkpoints_of(workdir, each)
         if checkpoints.latest() is not None:

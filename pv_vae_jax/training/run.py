@@ -12,7 +12,7 @@ import numpy as np
 from flax import linen as nn
 
 from pv_vae_jax.core import dims, rng, trees
-from pv_vae_jax.data import buckets, clips, images, pipeline, shards, sources
+from pv_vae_jax.data import buckets, clips, images, pipeline, shards, sources, tfds_source
 from pv_vae_jax.losses import perceptual
 from pv_vae_jax.models import discriminators, sizes
 from pv_vae_jax.training import adversary
@@ -93,25 +93,37 @@ class Run:
         span, first = ((cut, 1.0) if held_out else (0.0, cut)), jax.process_index() == 0
         stills = stage.data.frames == 1 and data["images"] and data["images_weight"]
         if stills:
-            pictures = images.ImageFiles(data["images"], span=span, progress=first)
+            pictures = images.ImageFiles(data["images"], span, first, data["labels"])
             found["images"] = (pictures, data["images_weight"])
         elif data["videos"] and data["videos_weight"]:
-            files = sources.VideoFiles(data["videos"], span=span, progress=first)
+            files = sources.VideoFiles(
+                data["videos"], span=span, progress=first, labels=data["labels"]
+            )
             found["videos"] = (files.of_length(stage.data.frames), data["videos_weight"])
         split = "held_out" if held_out else "train"
         if not stills and data["shards"] and data["shards_weight"]:
             pieces = shards.Shards(data["shards"], split)
             found["shards"] = (pieces.of_length(stage.data.frames), data["shards_weight"])
+        if data["tfds"] and data["tfds_weight"]:
+            found["tfds"] = (self._tfds(span, held_out), data["tfds_weight"])
         if data["rendered_weight"]:
             found["rendered"] = (sources.Rendered(split=split), data["rendered_weight"])
         if not found:
             raise ValueError(
                 f"config.data names no source for clips of {stage.data.frames} frames: set "
                 "data.videos to a folder, list or file of videos (and data.videos_weight above 0), "
-                "data.shards to a prepared folder, data.rendered_weight above 0, or for stills "
-                "data.images."
+                "data.shards to a prepared folder, data.tfds, data.rendered_weight above 0, or for "
+                "stills data.images."
             )
         return found
+
+    def _tfds(self, span: tuple[float, float], held_out: bool) -> tfds_source.TFDS:
+        """The split of this part, or this part of the only split."""
+        data = self.config["data"]
+        split = data["tfds_held_out"] if held_out else data["tfds_split"]
+        if data["tfds_held_out"]:
+            return tfds_source.TFDS(data["tfds"], split, features=data["tfds_features"])
+        return tfds_source.TFDS(data["tfds"], data["tfds_split"], span, data["tfds_features"])
 
     def training_data(self, stage: Stage) -> pipeline.TrainingData:
         """The clips of a stage; every stage draws its own."""

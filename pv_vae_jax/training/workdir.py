@@ -3,6 +3,7 @@
     workdir/config.json          the resolved config; a run with another identity is refused
     workdir/runs.jsonl           a line a start: date, command, commit, versions, what changed
     workdir/checkpoints/STAGE/   checkpoint/manager.py
+    workdir/classes.json         names of labels by number, for each kind of source that has some
     workdir/metrics.jsonl, tensorboard/, pictures/
 
 Keys under ``runtime`` and every ``stages.NAME.steps`` may change between starts, and the change is
@@ -12,7 +13,6 @@ logged; all others are the run's identity.
 import datetime
 import importlib.metadata
 import json
-import os
 import pathlib
 import platform
 import subprocess
@@ -21,7 +21,7 @@ from typing import Any
 
 import jax
 
-from pv_vae_jax.core import trees
+from pv_vae_jax.core import storage, trees
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "av")
 
@@ -56,30 +56,23 @@ def _commit() -> str:
     return answer.stdout.strip()
 
 
-def write_atomically(path: pathlib.Path, text: str) -> None:
-    """A reader sees the old file or the new one, never half of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text)
-    temporary.replace(path)
-
-
-def read_config(workdir: pathlib.Path) -> dict[str, Any]:
+def read_config(workdir: storage.Where) -> dict[str, Any]:
     """The config of a run.
 
     Raises:
       FileNotFoundError: the folder is not a run's.
     """
-    path = workdir / "config.json"
-    if not path.exists():
+    path = storage.path(workdir) / "config.json"
+    if not storage.exists(path):
         raise FileNotFoundError(f"{workdir} is not the folder of a run: it has no config.json.")
-    return json.loads(path.read_text())
+    return json.loads(storage.read(path))
 
 
-def open_workdir(workdir: pathlib.Path, config: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+def open_workdir(workdir: storage.Where, config: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Makes the folder, or checks that it belongs to the same run.
 
     Args:
-      workdir: folder.
+      workdir: folder, a path or a URL.
       config: resolved, as plain dicts.
 
     Returns:
@@ -91,8 +84,9 @@ def open_workdir(workdir: pathlib.Path, config: dict[str, Any]) -> dict[str, tup
     """
     changes: dict[str, tuple[Any, Any]] = {}
     try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        if (workdir / "config.json").exists():
+        workdir = storage.path(workdir)
+        storage.make_folder(workdir)
+        if storage.exists(workdir / "config.json"):
             changes = _changes(read_config(workdir), config)
             refused = {path: pair for path, pair in changes.items() if not _is_runtime(path)}
             if refused:
@@ -105,7 +99,7 @@ def open_workdir(workdir: pathlib.Path, config: dict[str, Any]) -> dict[str, tup
                     "the values of that run."
                 )
         if jax.process_index() == 0:
-            write_atomically(workdir / "config.json", json.dumps(config, indent=1))
+            storage.write(workdir / "config.json", json.dumps(config, indent=1))
             start = {
                 "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
                 "command": [pathlib.Path(sys.argv[0]).name, *sys.argv[1:]],
@@ -116,8 +110,27 @@ def open_workdir(workdir: pathlib.Path, config: dict[str, Any]) -> dict[str, tup
                 "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
                 "changed": changes,
             }
-            with (workdir / "runs.jsonl").open("a") as file:
-                file.write(json.dumps(start) + "\n")
+            storage.add(workdir / "runs.jsonl", json.dumps(start) + "\n")
+    except storage.StoreError as error:
+        raise type(error)(f"--workdir: {error}") from error
     except OSError as error:
         raise type(error)(f"--workdir {workdir} cannot be written: {error.strerror}.") from error
     return changes
+
+
+def keep_classes(workdir: storage.Where, classes: dict[str, tuple[str, ...]]) -> list[str]:
+    """Adds the names of labels to ``classes.json``.
+
+    Returns:
+      A line for a person for each kind of source whose names are new or have changed.
+    """
+    path = storage.path(workdir) / "classes.json"
+    known = json.loads(storage.read(path)) if storage.exists(path) else {}
+    new = {kind: list(names) for kind, names in classes.items() if known.get(kind) != list(names)}
+    if new:
+        storage.write(path, json.dumps(known | new, indent=1))
+    return [
+        f"labels of {kind} {'have changed' if kind in known else 'are'}: 0 {names[0]} ... "
+        f"{len(names) - 1} {names[-1]}; all are in {path}."
+        for kind, names in new.items()
+    ]

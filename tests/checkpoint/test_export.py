@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import safetensors
 
-from pv_vae_jax.checkpoint import arrays, export
-from pv_vae_jax.core import trees
+from pv_vae_jax.checkpoint import export
+from pv_vae_jax.core import arrays, trees
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.zoo import registry
 

@@ -10,56 +10,59 @@ Nothing is pickled.  A file that others wrote is read too, with what checksums i
 """
 
 import json
-import os
-import pathlib
 import tokenize
 import zipfile
 import zlib
+from typing import Any
 
 import numpy as np
 import safetensors
 import safetensors.numpy
 
+from pv_vae_jax.core import storage
+
 METADATA, CHECKSUMS = "metadata", "crc32"
 SUFFIXES = (".npz", ".safetensors")
+Path = Any  # pathlib.Path, or epath.Path where it is a URL
 # What zipfile and NumPy raise at a file with bytes missing or changed, besides ValueError.
 DAMAGE = (zipfile.BadZipFile, EOFError, RuntimeError, OSError, tokenize.TokenError)
 
 
-def write(path: pathlib.Path, arrays: dict[str, np.ndarray], text: str) -> None:
+def write(path: storage.Where, arrays: dict[str, np.ndarray], text: str | None = None) -> None:
     """Writes a file, whole or not at all; its folder is created, an older file replaced.
+
+    Args:
+      path: its name ends in one of ``SUFFIXES``.
+      arrays: by name.
+      text: kept beside them.
 
     Raises:
       ValueError: the name ends in none of ``SUFFIXES``.
       OSError: the folder cannot be written.
     """
+    path = storage.path(path)
     if path.suffix not in SUFFIXES:
         raise ValueError(
             f"an export is a {' or '.join(SUFFIXES)} file, got {path}: name it {path.name}.npz."
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with open(partial, "wb") as file:
-            if path.suffix == ".npz":
-                np.savez(file, **arrays, **{METADATA: np.frombuffer(text.encode(), np.uint8)})
-            else:
-                header = {METADATA: text, CHECKSUMS: json.dumps(_checksums(arrays, text))}
-                file.write(safetensors.numpy.save(arrays, header))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with storage.whole(path) as partial, open(partial, "wb") as file:
+        if path.suffix == ".npz":
+            told = {} if text is None else {METADATA: np.frombuffer(text.encode(), np.uint8)}
+            np.savez(file, **arrays, **told)
+        else:
+            text = text or ""
+            header = {METADATA: text, CHECKSUMS: json.dumps(_checksums(arrays, text))}
+            file.write(safetensors.numpy.save(arrays, header))
 
 
-def read(path: pathlib.Path) -> dict[str, np.ndarray]:
+def read(path: storage.Where) -> dict[str, np.ndarray]:
     """The arrays of a file, every checksum compared; without the text.
 
     Raises:
       FileNotFoundError: there is no such file.
       ValueError: it is damaged, or holds something else than arrays.
     """
+    path = storage.path(path)
     if path.suffix == ".safetensors":
         return _read_safetensors(path)[0]
     arrays = _read_npz(path)
@@ -67,18 +70,19 @@ def read(path: pathlib.Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def read_text(path: pathlib.Path) -> str | None:
+def read_text(path: storage.Where) -> str | None:
     """The text of a file, if it has one; no array is read.  Errors as :func:`read`."""
+    path = storage.path(path)
     if path.suffix == ".safetensors":
         return _read_safetensors(path, text_alone=True)[1]
     array = _read_npz(path, METADATA).get(METADATA)
     return None if array is None else array.tobytes().decode(errors="replace")
 
 
-def _read_npz(path: pathlib.Path, only: str | None = None) -> dict[str, np.ndarray]:
+def _read_npz(path: Path, only: str | None = None) -> dict[str, np.ndarray]:
     _check_there(path)
     name = "its table of contents"
-    with open(path, "rb") as file:
+    with storage.opened(path) as file:
         try:
             zipfile.ZipFile(file).close()  # np.load takes anything else for a pickle
             file.seek(0)
@@ -87,6 +91,8 @@ def _read_npz(path: pathlib.Path, only: str | None = None) -> dict[str, np.ndarr
                 for name in archive.files if only is None else {only} & set(archive.files):
                     arrays[name] = archive[name]
             return arrays
+        except storage.StoreError:
+            raise
         except DAMAGE as error:
             raise ValueError(_damaged(path, name)) from error
         except ValueError as error:
@@ -94,15 +100,20 @@ def _read_npz(path: pathlib.Path, only: str | None = None) -> dict[str, np.ndarr
 
 
 def _read_safetensors(
-    path: pathlib.Path, text_alone: bool = False
+    path: Path, text_alone: bool = False
 ) -> tuple[dict[str, np.ndarray], str | None]:
     _check_there(path)
     try:
-        with safetensors.safe_open(path, framework="numpy") as file:
+        with (
+            storage.here(path) as local,
+            safetensors.safe_open(local, framework="numpy") as file,
+        ):
             strings, names = file.metadata() or {}, () if text_alone else file.keys()
             arrays = {name: file.get_tensor(name) for name in names}
         text = strings.get(METADATA)
         expected = dict(json.loads(strings.get(CHECKSUMS, "{}")))
+    except storage.StoreError:
+        raise
     except (safetensors.SafetensorError, OSError, TypeError, ValueError) as error:
         raise ValueError(_damaged(path, "its header")) from error
     if expected:
@@ -122,11 +133,11 @@ def _checksums(arrays: dict[str, np.ndarray], text: str) -> dict[str, int]:
     return sums
 
 
-def _check_there(path: pathlib.Path) -> None:
-    if not path.is_file():
+def _check_there(path: Path) -> None:
+    if not storage.exists(path) or storage.is_folder(path):
         raise FileNotFoundError(f"there is no model file {path}.")
 
 
-def _damaged(path: pathlib.Path, where: str) -> str:
+def _damaged(path: Path, where: str) -> str:
     kind = path.suffix if path.suffix in SUFFIXES else SUFFIXES[0]
     return f"{path} is not a whole {kind} file (damaged at {where}): copy or export it again."

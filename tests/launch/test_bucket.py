@@ -1,0 +1,125 @@
+"""A run at gs://, in a bucket on this machine (tests/buckets.py)."""
+
+import json
+import os
+
+import gcsfs
+import jax
+import numpy as np
+import pytest
+
+from pv_vae_jax.checkpoint import export
+from pv_vae_jax.checkpoint.manager import Checkpoints, abstract_like
+from pv_vae_jax.core import storage
+from pv_vae_jax.data import sources, video_files
+from pv_vae_jax.data.clips import Draw
+from pv_vae_jax.training import reporting, workdir
+from pv_vae_jax.zoo import registry
+from tests import buckets, tiny
+from tests.data import films
+from tests.launch import runs
+
+
+@pytest.fixture(scope="module")
+def bucket():
+    """gs://bucket for this process and those that it starts."""
+    with buckets.emulator("bucket") as variables, pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        gcsfs.GCSFileSystem.clear_instance_cache()
+        yield "gs://bucket"
+        gcsfs.GCSFileSystem.clear_instance_cache()
+
+
+def test_the_folder_of_a_run_can_be_in_a_bucket(bucket, tmp_path):
+    run, config = storage.path(f"{bucket}/runs/a"), {"seed": 0, "runtime": {"keep": 2}}
+    assert workdir.open_workdir(run, config) == {}
+    changed = workdir.open_workdir(run, {"seed": 0, "runtime": {"keep": 1}})
+    assert changed == {"runtime/keep": (2, 1)}
+    with pytest.raises(
+        ValueError, match="gs://bucket/runs/a holds a run of another config: config"
+    ):
+        workdir.open_workdir(run, {"seed": 1, "runtime": {"keep": 1}})
+    assert len(storage.read(run / "runs.jsonl").splitlines()) == 2
+
+    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    leaves = {str(n): np.full(100 + n, n, np.float32) for n in range(60)}  # several commits
+    state = jax.device_put(leaves, device)
+    checkpoints = Checkpoints(run / "checkpoints" / "predictive", keep=2)
+    for step in (1, 2, 3):
+        checkpoints.save(step, state, {"step": step})
+    checkpoints.close()
+    again = Checkpoints(run / "checkpoints" / "predictive", keep=2)
+    assert again.steps() == (2, 3)
+    restored, position = again.restore(abstract_like(state, device))
+    jax.tree.map(np.testing.assert_array_equal, restored, leaves)
+    assert position == {"step": 3}
+    again.close()
+
+
+def test_records_in_a_bucket_continue_after_a_kill(bucket, monkeypatch):
+    run = storage.path(f"{bucket}/runs/b")
+    first = reporting.Reporter(run, "predictive", (), 0, 9, enabled=True)
+    for step in range(1, 5):
+        first.record(step, {"total": 1.0 / step, "mse": 0.5})
+    first.flush()  # and is killed without a close
+    second = reporting.Reporter(run, "predictive", (), 2, 9, enabled=True)
+    for step in range(3, 7):
+        second.record(step, {"total": 2.0 / step, "mse": 0.5})
+    second.close()
+    lines = storage.read(run / "metrics.jsonl").decode().splitlines()
+    records = [(each["step"], each["total"]) for each in map(json.loads, lines)]
+    assert records == [(s, (1 if s < 3 else 2) / s) for s in range(1, 7)]
+    boards = [name for name in storage.files_under(run / "tensorboard") if "tfevents" in name]
+    assert boards and all(storage.stat(name)[0] > 100 for name in boards)
+    first.close()
+
+
+def test_models_films_and_what_is_known_of_them_can_be_in_a_bucket(bucket, monkeypatch):
+    monkeypatch.setenv("PV_VAE_JAX_CACHE", f"{bucket}/cache")
+    vae = registry.create("pv_vae_tiny", seed=3, **tiny.SHALLOW)
+    for suffix in export.SUFFIXES:
+        export.save(f"{bucket}/exports/tiny{suffix}", vae, {"frames": 9})
+        loaded = export.load(f"{bucket}/exports/tiny{suffix}")
+        jax.tree.map(np.testing.assert_array_equal, loaded.params, vae.params)
+    video_files.write(f"{bucket}/films/walk/a.mp4", [films.numbered(40)])
+    source = sources.VideoFiles(f"{bucket}/films", labels="folder")
+    clip = source.clip(1, Draw(), 9, 48, 64)
+    assert list(films.numbers(clip.video)) == list(range(20, 29)) and source.classes == ("walk",)
+    assert len(storage.files_under(f"{bucket}/cache/manifests")) == 1
+
+
+def test_a_bucket_that_is_not_there_and_one_without_permission_are_sentences(bucket):
+    with pytest.raises(OSError, match="--workdir: there is no gs://none/run/config.json; check"):
+        workdir.open_workdir("gs://none/run", {"seed": 0})
+    with buckets.refusing() as variables, pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        gcsfs.GCSFileSystem.clear_instance_cache()
+        with pytest.raises(OSError, match="--workdir: gs://closed/run.* may not be used .*gcloud"):
+            workdir.open_workdir("gs://closed/run", {"seed": 0})
+        with pytest.raises(OSError, match="gs://closed/films may not be used with the credentials"):
+            sources.VideoFiles("gs://closed/films")
+    gcsfs.GCSFileSystem.clear_instance_cache()
+
+
+@pytest.mark.slow  # five processes: train twice here, twice at a bucket, export
+def test_a_run_in_a_bucket_is_the_run_of_a_folder_across_a_stop(bucket, tmp_path):
+    config = f"{runs.CONFIG}:6"
+    once = "--config.stages.predictive.steps=3", "--config.run=('predictive',)"
+    assert runs.train(tmp_path / "run", config=config).returncode == 0
+    for arguments in (once[:1], ()):
+        done = runs.train(f"{bucket}/runs/c", *arguments, config=config)
+        assert done.returncode == 0, done.stderr
+    found = []
+    for run in (tmp_path / "run", f"{bucket}/runs/c"):
+        out = f"{bucket}/exports/{os.path.basename(run)}.npz"
+        done = runs.door("launch.export", "--workdir", str(run), "--out", out)
+        assert done.returncode == 0, done.stderr
+        found.append(export.arrays.read(out))
+    for name, value in found[0].items():
+        np.testing.assert_array_equal(value, found[1][name])
+    lines = storage.read(f"{bucket}/runs/c/metrics.jsonl").decode().splitlines()
+    places = [(each["stage"], each["step"]) for each in map(json.loads, lines)]
+    assert len(places) == len(set(places)) and places[-1][0] == "decoder"
+    assert storage.exists(f"{bucket}/runs/c/results.json")
