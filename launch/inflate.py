@@ -75,7 +75,8 @@ def read_rules(path: str) -> list[tuple[str, str]]:
 def main(argv: list[str] | None = None) -> None:
     """Runs the door."""
     args = parser().parse_args(argv)
-    from pv_vae_jax.checkpoint import arrays, export, inflation
+    from pv_vae_jax.checkpoint import export, inflation
+    from pv_vae_jax.core import arrays
     from pv_vae_jax.models.video_vae import VideoVAE
     from pv_vae_jax.zoo import registry
 

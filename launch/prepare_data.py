@@ -42,7 +42,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m launch.prepare_data", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
-        "--from", dest="where", required=True, help="a folder, a list (a path a line), or a video"
+        "--from",
+        dest="where",
+        required=True,
+        help="a folder, a list (a path a line; .csv, .tsv, .jsonl with labels), or a video",
+    )
+    parser.add_argument(
+        "--labels", default="", choices=("", "folder"), help="folder: names of class folders"
     )
     parser.add_argument("--out", required=True, help="folder of the shards; made if missing")
     parser.add_argument(
@@ -84,11 +90,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise ValueError(f"arguments after -- are those of Beam, and need --beam: {theirs}.")
     if options.workers < 1:
         raise ValueError(f"--workers is a number from 1, got {options.workers}.")
+    from pv_vae_jax.data import shard_index
     from pv_vae_jax.data.prepare import items, pieces
 
     names = [field.name for field in dataclasses.fields(pieces.Rules)]
     rules = pieces.Rules(**{name: getattr(options, name) for name in names})
-    sources = items.of(options.where)
+    sources, classes = items.of(options.where, options.labels)
     if options.beam:
         from pv_vae_jax.data.prepare import beam
 
@@ -97,6 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from pv_vae_jax.data.prepare import run
 
         counts = run.prepare(sources, options.out, rules, options.workers, not options.quiet)
+    shard_index.keep_classes(options.out, classes)
     print(report(counts, options.out))
     return 0
 

@@ -3,16 +3,18 @@
 Any record is read by itself, and of a record only the units of the frames that are wanted; a clip
 lies within one record, so it never crosses a cut.  Which records there are, and how long, is known
 from the index (data/shard_index.py): no shard is opened before a clip of it is read.  Readers are
-opened once in each process.
+opened once in each process.  Of a folder at a URL each shard is copied into the cache when its
+first clip is read (ArrayRecord wants a file of this machine), and checked.
 """
 
 import dataclasses
 import os
-import pathlib
+from typing import Any
 
 import grain
 import numpy as np
 
+from pv_vae_jax.core import storage
 from pv_vae_jax.data import manifest, records, shard_index, slots
 from pv_vae_jax.data.clips import Clip, ClipError, Draw
 
@@ -48,13 +50,14 @@ class Shards:
         """
         if every < 1:
             raise ValueError(f"every is a number of frames from 1, got {every}.")
-        folder = pathlib.Path(where).expanduser().absolute()
+        folder = storage.path(storage.absolute(os.path.expanduser(where)))
         index = shard_index.read(folder)
         lengths = shard_index.frames(folder, index, split)
         self.where, self.split, self.every, self.refused = str(folder), split, every, {}
+        self.classes = shard_index.classes(folder)
         shards = index["splits"][split]["shards"]
         _check_files(folder, shards)
-        self._names = [shard["name"] for shard in shards]
+        self._shards = shards
         self._firsts = np.cumsum([0] + [shard["records"] for shard in shards])
         if not len(lengths):
             raise ValueError(
@@ -62,7 +65,7 @@ class Shards:
                 "--held_out; splits are by source."
             )
         self._source = grain.sources.ArrayRecordDataSource(
-            [_Whole(str(folder / shard["name"]), shard["records"]) for shard in shards]
+            [_Whole(str(shard_index.here(folder, shard)), shard["records"]) for shard in shards]
         )
         self._hold(np.arange(len(lengths)), lengths)
 
@@ -98,15 +101,19 @@ class Shards:
         other._hold(self._numbers[fits], self._lengths[fits])
         return other
 
+    def _shard_of(self, number: int) -> int:
+        return int(np.searchsorted(self._firsts, number, side="right")) - 1
+
     def name_of(self, number: int) -> str:
         """The shard and the place in it of a record of the split."""
-        shard = int(np.searchsorted(self._firsts, number, side="right")) - 1
-        return f"{self._names[shard]} record {number - int(self._firsts[shard])}"
+        shard = self._shard_of(number)
+        return f"{self._shards[shard]['name']} record {number - int(self._firsts[shard])}"
 
     def record(self, number: int) -> records.Record:
         """Record ``number`` of the split; ClipError if the shard or the record is damaged."""
         name = f"{self.where}/{self.name_of(number)}"
         try:
+            shard_index.fetch(self.where, self._shards[self._shard_of(number)])
             data = self._source[number]
         except (RuntimeError, OSError, ValueError) as error:
             raise ClipError(name, _reason_of(error)) from error
@@ -127,13 +134,18 @@ class Shards:
             raise ClipError(name, f"{record.frames} frames where the index says more; copy again")
         pictures = records.frames_of(record, numbers, name)
         video = np.stack([draw.resized(picture, height, width) for picture in pictures])
-        return Clip(np.ascontiguousarray(draw.oriented(video)), name, record.label)
+        video = np.ascontiguousarray(draw.oriented(video))
+        return Clip(video, name, record.label, record.caption)
 
 
-def _check_files(folder: pathlib.Path, shards: list[dict]) -> None:
+def _check_files(folder: Any, shards: list[dict]) -> None:
     """All shards of the index are there with their sizes; one listing, none is opened."""
-    with os.scandir(folder) as entries:
-        sizes = {entry.name: entry.stat().st_size for entry in entries}
+    if storage.is_url(folder):
+        found = storage.files_under(folder).items()
+        sizes = {name.rsplit("/", 1)[1]: stat[0] for name, stat in found}
+    else:
+        with os.scandir(folder) as entries:
+            sizes = {entry.name: entry.stat().st_size for entry in entries}
     missing = [shard["name"] for shard in shards if shard["name"] not in sizes]
     if missing:
         raise FileNotFoundError(

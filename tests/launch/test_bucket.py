@@ -1,5 +1,6 @@
 """A run at gs://, in a bucket on this machine (tests/buckets.py)."""
 
+import hashlib
 import json
 import os
 
@@ -11,12 +12,13 @@ import pytest
 from pv_vae_jax.checkpoint import export
 from pv_vae_jax.checkpoint.manager import Checkpoints, abstract_like
 from pv_vae_jax.core import storage
-from pv_vae_jax.data import sources, video_files
-from pv_vae_jax.data.clips import Draw
+from pv_vae_jax.data import shard_index, shards, sources, video_files
+from pv_vae_jax.data.clips import ClipError, Draw
 from pv_vae_jax.training import reporting, workdir
 from pv_vae_jax.zoo import registry
 from tests import buckets, tiny
 from tests.data import films
+from tests.data.test_shards import write as write_shards
 from tests.launch import runs
 
 
@@ -123,3 +125,26 @@ def test_a_run_in_a_bucket_is_the_run_of_a_folder_across_a_stop(bucket, tmp_path
     places = [(each["stage"], each["step"]) for each in map(json.loads, lines)]
     assert len(places) == len(set(places)) and places[-1][0] == "decoder"
     assert storage.exists(f"{bucket}/runs/c/results.json")
+
+
+def test_shards_in_a_bucket_are_copied_once_and_compared(bucket, tmp_path, monkeypatch):
+    monkeypatch.setenv("PV_VAE_JAX_CACHE", str(tmp_path / "cache"))
+    folder = write_shards(tmp_path / "made", 2, 2)
+    index = json.loads((folder / "index.json").read_text())
+    described = index["splits"]["train"]["shards"]
+    for shard in described:
+        shard["sha256"] = hashlib.sha256((folder / shard["name"]).read_bytes()).hexdigest()
+        shard["records"] = [20] * shard["records"]
+    shard_index.write(folder, {"train": described, "held_out": []}, {})
+    first, second = sorted(folder.glob("*.array_record"))
+    second.write_bytes(second.read_bytes()[:-1] + b"!")
+    for file in folder.iterdir():
+        storage.write(f"{bucket}/shards/{file.name}", file.read_bytes())
+    source = shards.Shards(f"{bucket}/shards").of_length(9)
+    assert not (tmp_path / "cache" / "shards").exists()  # the index alone was read
+    wanted = shards.Shards(folder).of_length(9).clip(0, Draw(), 9, 16, 16)
+    for _ in range(2):
+        np.testing.assert_array_equal(source.clip(0, Draw(), 9, 16, 16).video, wanted.video)
+        storage.write(f"{bucket}/shards/{first.name}", b"gone")  # the copy is read from now on
+    with pytest.raises(ClipError, match=f"{second.name} record 0: sha256 is .* the index says"):
+        source.clip(2, Draw(), 9, 16, 16)

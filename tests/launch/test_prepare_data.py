@@ -52,7 +52,7 @@ def share_of(videos):
 
 def prepare(videos, out, workers=1, **rules):
     rules = RULES | {"held_out": share_of(videos)} | rules
-    return run.prepare(items.of(videos), out, pieces.Rules(**rules), workers, False)
+    return run.prepare(items.of(videos)[0], out, pieces.Rules(**rules), workers, False)
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ def test_every_source_is_in_the_manifest_with_what_became_of_it(videos, done):
     out, counts = done
     lines = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
     by_name = {line["source"]: line for line in lines}
-    assert list(by_name) == [item.name for item in items.of(videos)]
+    assert list(by_name) == [item.name for item in items.of(videos)[0]]
     refused = {name: line["refused"] for name, line in by_name.items() if line["refused"]}
     assert refused.pop("truncated.mp4")
     assert refused == {
@@ -228,6 +228,20 @@ def test_a_list_names_files_and_what_is_gone_is_told(videos, tmp_path):
     assert counts["sources"]["refused_for"] == {"no such file": 1}
     source = shards.Shards(out).of_length(9)
     assert source.record(0).codec == "jpeg" and source.clip(0, Draw(), 9, 32, 32).video.any()
+
+
+def test_labels_and_captions_of_a_list_stand_in_the_records(videos, tmp_path):
+    rows = ["path,label,caption", f"{videos}/scene1/film.mp4,swim,from above"]
+    rows.append(f"{videos}/scene2/film.mp4,bike,")
+    (tmp_path / "list.csv").write_text("\n".join(rows) + "\n")
+    out = tmp_path / "out"
+    rules = [f"--{name}={value}" for name, value in (RULES | {"held_out": 0.0}).items()]
+    where = [f"--from={tmp_path / 'list.csv'}", f"--out={out}", "--workers=1", "--quiet"]
+    assert prepare_data.main([*where, *rules]) == 0
+    source = shards.Shards(out).of_length(9)
+    assert source.classes == ("bike", "swim")
+    clips = [source.clip(j, Draw(), 9, 32, 32) for j in range(len(source))]
+    assert {(clip.label, clip.caption) for clip in clips} == {(1, "from above"), (0, "")}
 
 
 def test_the_door_says_what_it_did_and_refuses_in_a_sentence(videos, tmp_path, capsys):

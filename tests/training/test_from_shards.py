@@ -18,7 +18,7 @@ def prepared(tmp_path_factory):
     for number in range(5):
         video_files.write(folder / f"{number}.mp4", [rendered.render(number, 18, 48, 64)])
     sources = [  # by its key, number 2 alone is held out
-        dataclasses.replace(item, label=n, key=str(n)) for n, item in enumerate(items.of(folder))
+        dataclasses.replace(item, label=n, key=str(n)) for n, item in enumerate(items.of(folder)[0])
     ]
     rules = pieces.Rules(frames=9, shortest=5, side=32, held_out=0.4)
     preparing.prepare(sources, folder / "out", rules, 1, False)

@@ -18,6 +18,7 @@ from typing import Any
 
 from array_record.python import array_record_module
 
+from pv_vae_jax.core import storage
 from pv_vae_jax.data import shard_index
 from pv_vae_jax.data.prepare import items, pieces
 from pv_vae_jax.data.prepare.unit import Report
@@ -97,9 +98,9 @@ def finish(
         for record in line["records"]:
             del record["byte"]
         lines.append(json.dumps(line, sort_keys=True, ensure_ascii=False))
-    shard_index.put(folder / MANIFEST, "".join(f"{line}\n" for line in lines).encode())
+    storage.write(folder / MANIFEST, "".join(f"{line}\n" for line in lines).encode())
     counts = counts_of(reports)
-    shard_index.put(folder / COUNTS, json.dumps(counts, sort_keys=True, indent=1).encode() + b"\n")
+    storage.write(folder / COUNTS, json.dumps(counts, sort_keys=True, indent=1).encode() + b"\n")
     shard_index.write(folder, shards, prepared)
     return counts
 

@@ -37,10 +37,18 @@ class Item:
     key: str = ""
 
 
-def of(where: str | os.PathLike | Sequence[str | os.PathLike]) -> list[Item]:
-    """The items of a folder, a list, or a file of videos (data/manifest.py's ``listed``).
+def of(
+    where: str | os.PathLike | Sequence[str | os.PathLike], labels: str = ""
+) -> tuple[list[Item], tuple[str, ...]]:
+    """The items of a folder, a list with or without labels and captions, or a file of videos.
 
-    A file below the folder, or the list's folder, is named relative to it.
+    Args:
+      where: see data/listing.py; a file below the folder, or the list's folder, is named relative
+        to it.
+      labels: "" for those of the list, or "folder".
+
+    Returns:
+      (items, names of the classes by number; none where labels are numbers or missing).
 
     Raises:
       FileNotFoundError: nothing is there.
@@ -50,7 +58,9 @@ def of(where: str | os.PathLike | Sequence[str | os.PathLike]) -> list[Item]:
     if isinstance(where, str | os.PathLike):
         path = pathlib.Path(where).expanduser().absolute()
         root = path if path.is_dir() else path.parent
-    return [Item(path, _name(path, root)) for path in manifest.listed(where)]
+    listed = manifest.items_of(where, labels=labels)
+    found = [Item(i.path, _name(i.path, root), i.label, i.caption) for i in listed.items]
+    return found, listed.classes
 
 
 def _name(path: str, root: pathlib.Path | None) -> str:

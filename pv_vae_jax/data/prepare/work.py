@@ -19,7 +19,7 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
-from pv_vae_jax.data import shard_index
+from pv_vae_jax.core import storage
 from pv_vae_jax.data.prepare import items, pieces, unit
 
 
@@ -78,7 +78,7 @@ class Work:
         report = unit.make(item, rules, part)
         os.replace(part, self.records(number))
         text = json.dumps(dataclasses.asdict(report), sort_keys=True).encode()
-        shard_index.put(self.folder / f"{number:08d}.json", text)
+        storage.write(self.folder / f"{number:08d}.json", text)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -104,7 +104,7 @@ class Work:
         begun = self.folder / "begun.json"
         now = {**request, "times": times}
         if not begun.exists():
-            shard_index.put(begun, json.dumps(now, sort_keys=True).encode())
+            storage.write(begun, json.dumps(now, sort_keys=True).encode())
             return
         refuse_other(self.out, json.loads(begun.read_text()), now)
 

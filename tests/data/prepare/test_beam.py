@@ -27,7 +27,7 @@ def folder_of_films(folder):
     (folder / "list.txt").write_text(
         "".join(f"{name}.mp4\n" for name in (*range(4), "again", "bad", "not_there"))
     )
-    return items.of(folder / "list.txt")
+    return items.of(folder / "list.txt")[0]
 
 
 @pytest.mark.skipif(MISSING, reason="apache_beam is not installed (constraints-beam.txt)")
@@ -60,7 +60,7 @@ def test_when_no_source_is_usable_the_reasons_are_listed(tmp_path):
     with pytest.raises(
         FileNotFoundError, match=r"(?s)none of 1 sources is usable:\n  a.mp4: empty"
     ):
-        beam.prepare(items.of(tmp_path), str(tmp_path / "out"), RULES, ["--runner=DirectRunner"])
+        beam.prepare(items.of(tmp_path)[0], str(tmp_path / "out"), RULES, ["--runner=DirectRunner"])
 
 
 @pytest.mark.skipif(not MISSING, reason="apache_beam is installed")
