@@ -8,7 +8,6 @@ TensorBoard (workdir/tensorboard) shows the same while a run goes.
 """
 
 import argparse
-import pathlib
 
 from launch import door
 
@@ -29,9 +28,9 @@ def main(argv: list[str] | None = None) -> None:
     panels = curves.PANELS
     if args.values:
         panels = tuple(curves.Panel(name, (name,)) for name in args.values)
-    histories = [curves.read(pathlib.Path(folder)) for folder in args.workdir]
+    histories = [curves.read(folder) for folder in args.workdir]
     try:
-        curves.draw(pathlib.Path(args.out), histories, panels)
+        curves.draw(args.out, histories, panels)
     except ModuleNotFoundError as error:
         raise ValueError('curves are drawn by matplotlib: pip install -e ".[plots]".') from error
     print(args.out)

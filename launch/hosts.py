@@ -7,7 +7,8 @@
 
 Every process must have the same config and the same versions; that is compared at the start.  A
 process that dies ends the others within ``--lost_after`` seconds; each leaves what it was doing in
-``workdir/failures/process-I.log`` (of a workdir at a URL: in the cache folder) and the same command, given to all of them, goes on.
+``workdir/failures/process-I.log`` (of a workdir at a URL: in the cache folder), and the same
+command, given to all of them, goes on.
 """
 
 import contextlib
@@ -26,8 +27,6 @@ import jax
 import numpy as np
 from absl import flags
 from jax.experimental import multihost_utils
-
-from pv_vae_jax.core import cache, storage
 
 METHODS = {"slurm": "slurm", "ompi": "ompi", "mpi4py": "mpi4py", "k8s": "k8s", "tpu": None}
 VERSIONS = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -122,7 +121,7 @@ def _first_line(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def failure_log(workdir: storage.Where) -> Iterator[None]:
+def failure_log(workdir: os.PathLike) -> Iterator[None]:
     """Keeps what this process did when it failed; alone, a process needs none.
 
     JAX ends a process whose peer is lost from outside Python: faulthandler then writes where each
@@ -131,6 +130,8 @@ def failure_log(workdir: storage.Where) -> Iterator[None]:
     if jax.process_count() == 1:
         yield
         return
+    from pv_vae_jax.core import cache, storage  # not before connect: it imports jax.numpy
+
     # faulthandler wants a file of this machine
     home = cache.folder("") if storage.is_url(workdir) else workdir
     folder = pathlib.Path(home) / "failures"

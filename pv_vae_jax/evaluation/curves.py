@@ -6,8 +6,10 @@ Of several runs each has its own kind of line, so that a run with a term lies ov
 
 import dataclasses
 import json
-import pathlib
+import os
 from collections.abc import Sequence
+
+from pv_vae_jax.core import storage
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,20 +53,20 @@ class History:
     begins: tuple[tuple[str, int], ...]
 
 
-def read(workdir: pathlib.Path) -> History:
+def read(workdir: storage.Where) -> History:
     """The history of a run.
 
     Raises:
       FileNotFoundError: the folder has no ``metrics.jsonl``.
       ValueError: it holds no record.
     """
-    path = workdir / "metrics.jsonl"
-    if not path.exists():
+    path = storage.path(workdir) / "metrics.jsonl"
+    if not storage.exists(path):
         raise FileNotFoundError(f"{workdir} is not the folder of a run: it has no metrics.jsonl.")
     values: dict[str, tuple[list[int], list[float]]] = {}
     begins: list[tuple[str, int]] = []
     last = 0
-    for line in path.read_text().splitlines():
+    for line in storage.read(path).decode().splitlines():
         record = json.loads(line)
         if not begins or begins[-1][0] != record["stage"]:
             begins.append((record["stage"], last))
@@ -76,11 +78,11 @@ def read(workdir: pathlib.Path) -> History:
                 found.append(value)
     if not values:
         raise ValueError(f"{path} holds no record yet.")
-    return History(workdir.name, values, tuple(begins))
+    return History(path.parent.name, values, tuple(begins))
 
 
 def draw(
-    path: pathlib.Path, histories: Sequence[History], panels: Sequence[Panel] = PANELS
+    path: storage.Where, histories: Sequence[History], panels: Sequence[Panel] = PANELS
 ) -> None:
     """Draws the panels that have anything to show, three in a row, into a PNG or SVG file.
 
@@ -106,8 +108,8 @@ def draw(
         _draw_panel(axis, panel, histories)
     for axis in axes.flat[len(full) :]:
         axis.axis("off")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=80)
+    with storage.whole(path) as partial:
+        figure.savefig(partial, dpi=80, format=os.fspath(path).rsplit(".", 1)[-1])
     pyplot.close(figure)
 
 
