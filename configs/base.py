@@ -27,8 +27,17 @@ def stage(**changes) -> ConfigDict:
                 "flip": 0.5,
                 "reversal": 0.5,
             },
-            # kind: suffix | none; way: mask | slice (docs/design.md).
-            "withholding": {"kind": "suffix", "ratio": 1.0, "way": "slice"},
+            # docs/withholding.md has a picture of each.
+            "withholding": {
+                "kind": "suffix",  # suffix | infill | tube | block | cells | none
+                "ratio": 1.0,  # the paper: at most all but the first latent step
+                "way": "slice",  # mask | slice; slice for suffix and none alone
+                "law": "uniform",  # uniform | fixed (always the most)
+                "ratio_first": 0.0,  # the ratio grows from this to `ratio` ...
+                "ramp": 0,  # ... in so many steps; 0: it is `ratio` from the first step
+                "group": 1,  # latent steps that are withheld together
+                "loss": "all",  # all | withheld: the pixels in MSE, Diff and LPIPS
+            },
             "weights": {"mse": 1.0, "difference": 1.0, "kl": 5e-4, "lpips": 0.0, "gan": 0.0},
             # Regular expression on parameter paths; the rest is frozen.
             "trainable": ".*",

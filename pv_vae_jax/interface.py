@@ -32,7 +32,8 @@ class LatentSpec:
       encoder_causal: a latent depends on no later group.
       decoder_lookahead: how many later latents a decoded group depends on (0: causal).
       streaming: "exact" (any chunk plan gives the whole clip's result), "reference_chunks" (its
-        chunks are part of its definition) or "none".
+        chunks are part of its definition) or "none" (it decodes whole clips alone; where
+        ``encoder_causal``, it still encodes a stream).
     """
 
     temporal: int

@@ -4,7 +4,8 @@
     lambda = |dR/dW| / |dGAN/dW|,   R = the terms of pixels without GAN, W the last layer       (2)
 
 ``lambda`` is 1 where the balance is "fixed".  Each term is a mean over the frames of an example
-(KL: over its *observed* latents), then over examples.  This is the only file in which terms meet
+(KL: over its *observed* latents), then over examples; with the loss "withheld" MSE, Diff and LPIPS
+are of withheld pixels alone (losses/pixel_terms.py).  This is the only file in which terms meet
 their weights.  A weight of zero removes its term from the program.  Every term of pixels is also
 reported on observed and on withheld frames apart.
 
@@ -12,13 +13,14 @@ The step is cut at the reconstruction y: each term gives its cotangent dL/dy, an
 through decoder and encoder serves their sum.  A cotangent of the GAN that is not finite is zeroed.
 
 ``mask`` and ``slice`` are one function: ``slice`` encodes only the groups that are seen
-(``withheld`` is then a constant of the program), ``mask`` encodes all of them; :meth:`PVVAE.pad`
-replaces what ``batch.observed`` says was not seen.
+(``withheld`` is then a constant of the program), ``mask`` encodes all of them.  What
+``batch.observed`` says was not seen is replaced twice: its pixels before the encoder
+(:meth:`PVVAE.hide`), its latents after it (:meth:`PVVAE.pad`).
 References: arXiv 2605.02134, section 3, equation (1); (2): arXiv 2012.09841, equation (7).
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +33,7 @@ from pv_vae_jax.withholding import observed_frames
 
 TERMS = ("mse", "difference", "lpips", "gan", "kl")
 BALANCES = ("adaptive", "fixed")
-FRAME_TERMS = {"mse": pixel_terms.squared_error, "difference": pixel_terms.difference_error}
+PLACE_TERMS = {"mse": pixel_terms.squared_error, "difference": pixel_terms.difference_error}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,13 +42,18 @@ class Judges:
 
     Attributes:
       lpips: (video, target) to values ``[B, T]`` and which of them count.
-      gan: (video, seen frames ``[B, T]``) to the generator's loss of each example ``[B]``.
+      gan: (video, what was seen ``[B, T, h', w']``) to the generator's loss of each example.
       balance: "adaptive", equation (2), or "fixed".
     """
 
-    lpips: pixel_terms.FrameTerm | None = None
+    lpips: Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]] | None = None
     gan: pixel_terms.ClipTerm | None = None
     balance: str = "adaptive"
+
+    def lpips_of_places(self, video: jax.Array, target: jax.Array, grid: tuple[int, int]):
+        """LPIPS as a term of places, which are whole frames whatever the grid."""
+        del grid
+        return tuple(x[:, :, None, None] for x in self.lpips(video, target))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,30 +76,42 @@ def check_weights(weights: Mapping[str, float]) -> dict[str, float]:
         if weight < 0:
             raise ValueError(f"weights.{name} is {weight}; a weight is at least 0.")
     active = {name: float(weight) for name, weight in weights.items() if weight}
-    if not set(active) & set(FRAME_TERMS):
-        raise ValueError(f"at least one weight of {', '.join(FRAME_TERMS)} must be above 0.")
+    if not set(active) & set(PLACE_TERMS):
+        raise ValueError(f"at least one weight of {', '.join(PLACE_TERMS)} must be above 0.")
     return active
 
 
-def predict(module: nn.Module, params, batch: Batch, keys: Keys, withheld: int):
+def predict(
+    module: nn.Module,
+    params,
+    batch: Batch,
+    keys: Keys,
+    withheld: int,
+    source: jax.Array | None = None,
+):
     """Withholds, encodes, samples, pads, decodes.
 
     Args:
-      module: a video VAE (interface.py) with ``pad``.
+      module: a video VAE (interface.py) with ``hide`` and ``pad``.
       params: its parameters.
-      batch: the clips; ``batch.observed`` says which groups are seen.
+      batch: the clips; ``batch.observed`` says what is seen.
       keys: of the noise of the posterior and of Gaussian padding.
       withheld: how many last groups are not even encoded (``slice``); 0 for ``mask``.
+      source: float ``[B, T, H, W, 3]``, what is withheld from and encoded; the clips themselves if
+        None.  Whatever it holds in withheld places, not a number included, changes nothing.
 
     Returns:
       (clip in [-1, 1] ``[B, T, H, W, 3]``, its prediction, posterior of the encoded groups).
     """
     video = pixels.to_float(batch.video)
+    source = video if source is None else source
     groups = batch.observed.shape[1]
     seen = groups - withheld
     variables = {"params": params}
     frames = dims.frames_of(seen, module.spec.temporal)
-    posterior = module.apply(variables, video[:, :frames], method="posterior")
+    shown = observed_frames(batch.observed[:, :seen], module.spec.temporal)
+    source = module.apply(variables, source[:, :frames], shown, method="hide")
+    posterior = module.apply(variables, source, method="posterior")
     shape = posterior.mean.shape[2:]
     latents = posterior.sample(rng.latent_noise(keys.latent, batch.index, seen, shape))
     padding = rng.latent_noise(keys.padding, batch.index, groups, shape)
@@ -109,6 +128,8 @@ def value_and_gradient(
     keys: Keys,
     withheld: int = 0,
     judges: Judges = Judges(),  # noqa: B008  (frozen)
+    loss: str = "all",
+    source: jax.Array | None = None,
 ) -> tuple[trees.Tree, pixel_terms.Report, pixel_terms.Cut]:
     """Equation (1) and its gradient.
 
@@ -122,6 +143,8 @@ def value_and_gradient(
       withheld: number of groups.
       judges: those that ``weights`` names; a weight whose judge is None has no part (a GAN that
         has not started).
+      loss: the pixels in MSE, Diff and LPIPS, "all" or "withheld".
+      source: see :func:`predict`.
 
     Returns:
       (gradient of the total by ``trainable``, report, what the discriminator learns from).
@@ -131,22 +154,22 @@ def value_and_gradient(
     Raises:
       ValueError: the balance is adaptive, but the last layer is not trained.
     """
-    seen = observed_frames(batch.observed, module.spec.temporal)  # [B, T]
+    seen = observed_frames(batch.observed, module.spec.temporal)  # [B, T, h', w']
     groups = batch.observed.shape[1] - withheld
     observed = batch.observed[:, :groups]
 
     def generator(trainable):
         target, video, posterior = predict(
-            module, trees.merge(frozen, trainable), batch, keys, withheld
+            module, trees.merge(frozen, trainable), batch, keys, withheld, source
         )
         if "kl" not in weights:
             return (video, jnp.float32(0.0)), (target, {})
-        nats = kl.divergence(posterior)  # [B, G']
+        nats = kl.divergence(posterior, cells=observed.shape[2:] != (1, 1))
         report = {"kl": pixel_terms.over(nats, observed)}
         return (video, jnp.mean(pixel_terms.mean_over(nats, observed))), (target, report)
 
     (video, divergence), pullback, (target, report) = jax.vjp(generator, trainable, has_aux=True)
-    cut = pixel_terms.Cut(target, jax.lax.stop_gradient(video), seen)
+    cut = pixel_terms.Cut(target, jax.lax.stop_gradient(video), seen, loss)
     kl_weight = jnp.float32(weights.get("kl", 0.0))
     total, cotangent = kl_weight * divergence, jnp.zeros_like(video)
 
@@ -158,10 +181,10 @@ def value_and_gradient(
     judged = with_gan or "lpips" in weights
     measured = judged and module.last_layer in trees.flatten(trainable)
     one = jnp.float32(1.0)
-    for name, term in {**FRAME_TERMS, "lpips": judges.lpips}.items():
+    for name, term in {**PLACE_TERMS, "lpips": judges.lpips_of_places}.items():
         if name not in weights:
             continue
-        value, part, values = pixel_terms.of_frames(name, term, cut)
+        value, part, values = pixel_terms.of_places(name, term, cut)
         total, cotangent = total + weights[name] * value, cotangent + weights[name] * part
         report |= values
         if measured:

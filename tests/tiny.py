@@ -7,7 +7,7 @@ import numpy as np
 from pv_vae_jax.data.batch import Batch
 from pv_vae_jax.interface import LatentSpec, Posterior
 from pv_vae_jax.models import sizes
-from pv_vae_jax.withholding import observed_groups
+from pv_vae_jax.withholding import observed_groups, observed_pixels
 
 FIELDS = {
     "channels": 4,
@@ -41,10 +41,13 @@ class LinearVAE(nn.Module):
         patches = patches.transpose(0, 1, 3, 5, 2, 4, 6, 7)
         return Posterior.from_moments(self.encoder(patches.reshape(*patches.shape[:4], -1)))
 
+    def hide(self, video, observed):
+        return jnp.where(observed_pixels(observed, *video.shape[2:4]), video, 0.0)
+
     def pad(self, latents, observed, noise=None):
         missing = observed.shape[1] - latents.shape[1]
         latents = jnp.pad(latents, ((0, 0), (0, missing), (0, 0), (0, 0), (0, 0)))
-        return jnp.where(observed[:, :, None, None, None], latents, 0.0)
+        return jnp.where(observed[..., None], latents, 0.0)
 
     def decode_raw(self, latents):
         b, g, h, w, _ = latents.shape
@@ -80,3 +83,11 @@ def params(module):
 
     clip = np.zeros((1, 5, 16, 16, 3), np.float32)
     return jax.jit(module.init)(jax.random.key(1), clip)["params"]
+
+
+def withheld_by(law, batch, step=0):
+    """``batch`` with the masks that a :class:`Withholding` draws for it."""
+    groups = batch.observed.shape[1]
+    grid = (groups, *(side // 16 for side in batch.video.shape[2:4]))
+    masks = [law.observed_at(0, step, int(i), grid) for i in batch.index]
+    return batch.replace(observed=np.stack(masks))

@@ -1,7 +1,7 @@
 """The input pipeline: its position is one integer, the step.
 
     step -> bucket, first example i0 (data/buckets.py)
-    example i -> source, clip, draw, k: functions of (seed, i)                          (1)
+    example i -> source, clip, draw, mask: functions of (seed, i)                       (1)
     element(step) = the examples i0 + rows of this host                                 (2)
 
 Equation (2) is a pure function of (seed, step, host, hosts), mapped by grain over the steps; so any
@@ -25,7 +25,7 @@ from pv_vae_jax.data.batch import Batch
 from pv_vae_jax.data.buckets import Bucket, Schedule
 from pv_vae_jax.data.clips import Augment, Clip, ClipError, Draw
 from pv_vae_jax.data.sources import Source
-from pv_vae_jax.withholding import Withholding, observed_groups
+from pv_vae_jax.withholding import Withholding
 
 ATTEMPTS = 8
 LAST_STEP = 2**40
@@ -76,6 +76,7 @@ class TrainingData:
         withholding: Withholding,
         seed: int,
         augment: Augment | None,
+        spatial: int = 16,
     ):
         """Prepares the schedule; no clip is read yet.
 
@@ -84,9 +85,10 @@ class TrainingData:
           buckets: buckets, or tuples (height, width, batch[, weight]).
           frames: T, ``1 + temporal n``.
           temporal: frames per group.
-          withholding: which groups are withheld.
+          withholding: what is withheld.
           seed: of everything that is drawn.
           augment: how clips are drawn; None for the plain draw, in the sources' own order.
+          spatial: pixels per latent row and column.
         """
         pairs = [pair if isinstance(pair, tuple) else (pair, 1) for pair in sources]
         if not pairs:
@@ -101,6 +103,7 @@ class TrainingData:
         self.schedule = Schedule(buckets, seed)
         self.frames, self.groups = frames, dims.groups_of(frames, temporal)
         self.withholding, self.seed, self.augment = withholding, seed, augment
+        self.spatial = spatial
         self.replaced: dict[str, tuple[int, str]] = {}
         self._turns = _interleave([int(weight) for _, weight in pairs])
 
@@ -143,13 +146,11 @@ class TrainingData:
         bucket, start = self.schedule.bucket(step), self.schedule.start(step)
         indices = [start + row for row in bucket.rows_of(host, hosts)]
         made = [self.example(index, bucket.height, bucket.width) for index in indices]
-        if self.withholding.way == "slice":
-            withheld = [self.withholding.of_step(self.seed, step, self.groups)] * len(indices)
-        else:
-            withheld = [self.withholding.of_example(self.seed, i, self.groups) for i in indices]
+        grid = (self.groups, bucket.height // self.spatial, bucket.width // self.spatial)
+        masks = [self.withholding.observed_at(self.seed, step, i, grid) for i in indices]
         return {
             "video": np.stack([clip.video for clip, _ in made]),
-            "observed": observed_groups(np.array(withheld), self.groups),
+            "observed": np.stack(masks),
             "index": np.array([index % 2**32 for index in indices], np.uint32),
             "label": np.array([clip.label for clip, _ in made], np.int32),
             "failed": [(error.name, error.reason) for _, failed in made for error in failed],

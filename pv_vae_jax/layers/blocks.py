@@ -37,6 +37,7 @@ class ResidualBlock(nn.Module):
     features: int
     time_padding: str = "replicate"
     dtype: str = "float32"
+    causal: bool = True
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -48,6 +49,7 @@ class ResidualBlock(nn.Module):
                 self.features,
                 time_padding=self.time_padding,
                 dtype=self.dtype,
+                causal=self.causal,
                 name=f"conv_{i}",
             )(y)
         if x.shape[-1] != self.features:

@@ -12,6 +12,9 @@ frames 0, 2, 4, ...: frame 0 stays alone, 1 + 2n frames become 1 + n, later chun
 so that a fresh model sees each place by itself and learns its surroundings; with all taps alike the
 first thousand steps are spent on undoing the mixture (docs/choices.md).
 
+With ``causal = False`` an output sees as much future as past: (kt - 1) / 2 frames a side, copies of
+the first and of the last frame (or zeros) around the clip.  Such a layer has no stream.
+
 The cache is a Linen collection: the first chunk is the one for which it is still empty, and where
 the collection is not mutable nothing is kept and nothing costs.
 """
@@ -37,7 +40,11 @@ def _normal(key: jax.Array, count: int) -> jax.Array:
 
 
 def initial_kernel(
-    key: jax.Array, shape: tuple[int, ...], strides: tuple[int, int], spread: bool
+    key: jax.Array,
+    shape: tuple[int, ...],
+    strides: tuple[int, int],
+    spread: bool,
+    causal: bool = True,
 ) -> jax.Array:
     """Equation (2), float32 ``[kt, kh, kw, C, O]``.
 
@@ -50,7 +57,8 @@ def initial_kernel(
         taps *= FAR
         before = [(side - strides[1]) // 2 for side in shape[1:3]]
         own = [slice(first, first + strides[1]) for first in before]
-        taps[shape[0] - strides[0] :, own[0], own[1]] = 1.0
+        last = shape[0] if causal else (shape[0] + strides[0]) // 2
+        taps[last - strides[0] : last, own[0], own[1]] = 1.0
     return drawn * (taps / math.sqrt(shape[3] * float((taps**2).sum())))[..., None, None]
 
 
@@ -75,6 +83,7 @@ class CausalConv3D(nn.Module):
       dtype: compute type, "float32" or "bfloat16"; the parameters are float32.
       spread: fresh kernels weigh all taps alike; after nearest-neighbour upsampling, where only
         the other taps tell the places of a block apart.
+      causal: no output sees a later frame; False for as much future as past.
     """
 
     features: int
@@ -83,6 +92,7 @@ class CausalConv3D(nn.Module):
     time_padding: str = "replicate"
     dtype: str = "float32"
     spread: bool = False
+    causal: bool = True
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -94,12 +104,14 @@ class CausalConv3D(nn.Module):
         self._check()
         dtype = compute_dtype(self.dtype)
         shape = (*self.kernel, x.shape[-1], self.features)
-        w = self.param("kernel", initial_kernel, shape, self.strides, self.spread)
+        w = self.param("kernel", initial_kernel, shape, self.strides, self.spread, self.causal)
         b = self.param("bias", nn.initializers.zeros, (self.features,))
         y = causal_conv3d(self._with_history(x.astype(dtype)), w.astype(dtype), self.strides)
         return y + b.astype(dtype).reshape(1, 1, 1, 1, -1)
 
     def _with_history(self, x: jax.Array) -> jax.Array:
+        if not self.causal:
+            return self._with_both_sides(x)
         if self.has_variable("cache", "frames"):
             x = jnp.concatenate([self.get_variable("cache", "frames"), x], axis=1)
         elif self.kernel[0] > 1:
@@ -110,6 +122,15 @@ class CausalConv3D(nn.Module):
             self.put_variable("cache", "frames", x[:, -kept:])
         return x
 
+    def _with_both_sides(self, x: jax.Array) -> jax.Array:
+        if is_streaming(self):
+            raise ValueError("a convolution that sees later frames cannot run in a stream.")
+        ends = x[:, :1], x[:, -1:]
+        if self.time_padding == "zeros":
+            ends = tuple(map(_zeros_like, ends))
+        side = (self.kernel[0] - 1) // 2
+        return jnp.concatenate([ends[0]] * side + [x] + [ends[1]] * side, axis=1)
+
     def _check(self) -> None:
         if self.time_padding not in TIME_PADDINGS:
             raise ValueError(
@@ -119,6 +140,11 @@ class CausalConv3D(nn.Module):
             raise ValueError(
                 "strides (time, space) are 1 or 2 and the kernel spans the time stride; "
                 f"got strides {self.strides} with kernel {self.kernel}."
+            )
+        if not self.causal and (self.strides[0] > 1 or self.kernel[0] % 2 == 0):
+            raise ValueError(
+                "a convolution that sees as much future as past has a time stride of 1 and an odd "
+                f"kernel; got strides {self.strides} with kernel {self.kernel}."
             )
         if not all(side % 2 for side in self.kernel[1:]):
             raise ValueError(f"kernel sides are odd in space, got the kernel {self.kernel}.")

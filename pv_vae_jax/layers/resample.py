@@ -48,12 +48,14 @@ class Downsample(nn.Module):
 class Upsample(nn.Module):
     """Nearest neighbour, then a causal convolution that keeps the width.
 
-    In a stream only the first chunk holds frame 0: that is the one for which the cache is empty.
+    ``causal``: see causal_conv.py.  In a stream only the first chunk holds frame 0: that is the one
+    for which the cache is empty.
     """
 
     strides: tuple[int, int]
     time_padding: str = "replicate"
     dtype: str = "float32"
+    causal: bool = True
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -71,5 +73,6 @@ class Upsample(nn.Module):
             time_padding=self.time_padding,
             dtype=self.dtype,
             spread=True,
+            causal=self.causal,
             name="conv",
         )(x)

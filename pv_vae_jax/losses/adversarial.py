@@ -9,7 +9,8 @@
 ``r`` and ``f`` are logits of real and of reconstructed pixels: a tuple of maps ``[B, T', h, w]``,
 one for each discriminator (models/discriminators.py).  A value is a mean over the positions of a
 map, then over the maps, so that each discriminator counts alike: ``[B]``.  ``where``, one mask
-``[B, T']`` for each map, says which frames of a map count (all, if None).
+``[B, T', h, w]`` for each map, or ``[B, T', 1, 1]`` for whole frames, says which positions of a map
+count (all, if None).
 
 (4) is a mean over pixels, so its weight does not change with resolution; the R1 of ``sum(r)``
 that is common for PatchGANs is T H W C times as large.  In (5) the norms are those of the gradients
@@ -24,6 +25,9 @@ from collections.abc import Callable
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from pv_vae_jax.withholding import observed_pixels
 
 KINDS = ("hinge", "non_saturating")
 
@@ -32,23 +36,28 @@ Where = tuple[jax.Array, ...] | None
 
 
 def hide(video: jax.Array, observed: jax.Array) -> jax.Array:
-    """``video [B, T, H, W, C]``, 0 in the frames that ``observed [B, T]`` does not mark.
+    """``video [B, T, H, W, C]``, 0 in the places that ``observed [B, T, h', w']`` does not mark.
 
-    Done to real and reconstructed clips alike, it keeps predicted frames from the discriminator.
+    Done to real and reconstructed clips alike, it keeps predicted pixels from the discriminator.
     """
-    return jnp.where(observed[:, :, None, None, None], video, 0.0)
+    return jnp.where(observed_pixels(observed, *video.shape[2:4]), video, 0.0)
 
 
 def visible(logits: Maps, observed: jax.Array) -> tuple[jax.Array, ...]:
-    """The mask of frames ``[B, T]`` on each map's time: bool ``[B, T']``.
+    """The mask of places ``[B, T, h', w']`` on each map: bool ``[B, T', h, w]``.
 
-    A logit belongs to the frame in the middle of what it sees; maps halve time 0, 1, 2, ... times.
+    A logit belongs to the place in the middle of what it sees; maps halve time 0, 1, 2, ... times.
+    A mask of whole frames stays ``[B, T', 1, 1]``.
     """
     masks = []
     for values in logits:
         stride = 1
         while (kept := observed[:, ::stride]).shape[1] > values.shape[1]:
             stride *= 2
+        for axis in (2, 3) if kept.shape[2:] != (1, 1) else ():
+            count = values.shape[axis]
+            middle = (2 * np.arange(count) + 1) * kept.shape[axis] // (2 * count)
+            kept = jnp.take(kept, middle, axis=axis)
         masks.append(kept)
     return tuple(masks)
 
@@ -57,10 +66,11 @@ def per_example(maps: Maps, where: Where = None) -> jax.Array:
     """Mean over the positions that count of each map, then over maps: ``[B]``."""
     means = []
     for i, values in enumerate(maps):
-        frames = jnp.mean(values, axis=(2, 3))  # [B, T']
-        counted = jnp.ones(frames.shape, bool) if where is None else where[i]
-        total = jnp.sum(jnp.where(counted, frames, 0.0), axis=1)
-        means.append(total / jnp.maximum(jnp.sum(counted, axis=1), 1))
+        counted = jnp.ones((*values.shape[:2], 1, 1), bool) if where is None else where[i]
+        if counted.shape[2:] == (1, 1):
+            values = jnp.mean(values, axis=(2, 3), keepdims=True)
+        total = jnp.sum(jnp.where(counted, values, 0.0), axis=(1, 2, 3))
+        means.append(total / jnp.maximum(jnp.sum(counted, axis=(1, 2, 3)), 1))
     return sum(means) / len(means)
 
 

@@ -37,13 +37,16 @@ class Stage(nn.Module):
     time_padding: str
     dtype: str
     remat: str
+    causal: bool = True
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """``[B, T, H, W, C]`` to ``[B, T, H, W, features]``."""
         for i in range(self.blocks):
             block = _block(self.remat)
-            x = block(self.features, self.time_padding, self.dtype, name=f"block_{i}")(x)
+            x = block(self.features, self.time_padding, self.dtype, self.causal, name=f"block_{i}")(
+                x
+            )
         return x
 
 
@@ -54,14 +57,15 @@ class Middle(nn.Module):
     time_padding: str
     dtype: str
     remat: str
+    causal: bool = True
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """``[B, t, h, w, C]`` to the same shape."""
         block = _block(self.remat)
-        x = block(self.features, self.time_padding, self.dtype, name="block_0")(x)
+        x = block(self.features, self.time_padding, self.dtype, self.causal, name="block_0")(x)
         x = FrameAttention(self.dtype, name="attention")(x)
-        return block(self.features, self.time_padding, self.dtype, name="block_1")(x)
+        return block(self.features, self.time_padding, self.dtype, self.causal, name="block_1")(x)
 
 
 class Encoder(nn.Module):
@@ -114,7 +118,12 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latents to video; the attributes are those of :class:`Encoder`."""
+    """Latents to video; the attributes are those of :class:`Encoder`, and one more.
+
+    Attributes:
+      causal: no frame depends on a later latent; False for convolutions that see as much future as
+        past (:func:`lookahead` latents in all), for infilling.
+    """
 
     channels: int
     widths: tuple[int, ...]
@@ -125,11 +134,12 @@ class Decoder(nn.Module):
     time_padding: str = "replicate"
     dtype: str = "float32"
     remat: str = "none"
+    causal: bool = True
 
     @nn.compact
     def __call__(self, latents: jax.Array) -> jax.Array:
         """``[B, G, h, w, c]`` to video ``[B, T, H, W, 3]``, float32, not clamped."""
-        form = {"time_padding": self.time_padding, "dtype": self.dtype}
+        form = {"time_padding": self.time_padding, "dtype": self.dtype, "causal": self.causal}
         x = CausalConv3D(self.channels, (1, 1, 1), dtype=self.dtype, name="post_quant")(latents)
         x = CausalConv3D(self.widths[-1], **form, name="conv_in")(x)
         x = Middle(self.widths[-1], **form, remat=self.remat, name="mid")(x)
@@ -143,3 +153,15 @@ class Decoder(nn.Module):
             x = nn.silu(RMSNorm(self.dtype, name="norm_out")(x))
         x = CausalConv3D(3 * self.patch**2, **form, name="conv_out")(x)
         return shuffle(x.astype(jnp.float32), self.patch)
+
+
+def lookahead(blocks: tuple[int, ...], strides: tuple[tuple[int, int], ...]) -> int:
+    """How many later latents the last frame of a group depends on in a decoder without causality.
+
+    From the pixels back to the latents: 1 frame further for each convolution over time, then the
+    frame of the lower rate that a frame of the higher one repeats.
+    """
+    reach = 1 + 2 * blocks[0]
+    for (time, _), more in zip(strides, blocks[1:], strict=True):
+        reach = -(-(reach + 1) // time) + 2 * more
+    return reach + 5  # the middle's two blocks, and the first convolution

@@ -2,7 +2,8 @@
 
     q(z | x_observed) -> z, padded where x is withheld -> x_hat of all frames               (1)
 
-The parameter tree has three branches: ``encoder``, ``decoder``, ``padding``.
+The parameter tree has the branches ``encoder``, ``decoder``, and ``padding`` and ``pixel_padding``
+where these have parameters.
 Reference: arXiv 2605.02134, section 3.
 """
 
@@ -19,6 +20,7 @@ class PVVAE(nn.Module):
     encoder: nn.Module
     decoder: nn.Module
     padding: nn.Module
+    pixel_padding: nn.Module
     spec: LatentSpec
     last_layer: str = "decoder/conv_out/kernel"  # path of the parameter nearest to the pixels
 
@@ -35,6 +37,10 @@ class PVVAE(nn.Module):
         """Raw latents ``[B, G, h, w, c]`` to float32 video ``[B, T, H, W, 3]``, not clamped."""
         return self.decoder(latents)
 
+    def hide(self, video: jax.Array, observed: jax.Array) -> jax.Array:
+        """The clip that is encoded: :class:`~pv_vae_jax.models.padding.PixelPadding`."""
+        return self.pixel_padding(video, observed)
+
     def pad(
         self, latents: jax.Array, observed: jax.Array, noise: jax.Array | None = None
     ) -> jax.Array:
@@ -43,6 +49,7 @@ class PVVAE(nn.Module):
 
     def __call__(self, video: jax.Array) -> jax.Array:
         """Reconstruction from the posterior mean; touches every parameter (for ``init``)."""
-        mean = self.posterior(video).mean
-        observed = jnp.ones(mean.shape[:2], bool)
+        every = jnp.ones((*video.shape[:2], 1, 1), bool)
+        mean = self.posterior(self.hide(video, every)).mean
+        observed = jnp.ones((*mean.shape[:2], 1, 1), bool)
         return self.decode_raw(self.pad(mean, observed, jnp.zeros_like(mean)))

@@ -19,6 +19,10 @@ _SHARED: dict[str, Any] = {
     "head": "norm",
     "time_padding": "replicate",
     "padding": "token",
+    "padding_offsets": 16,
+    "padding_grid": (16, 16),
+    "pixel_padding": "zeros",
+    "decoder_causal": True,
     "dtype": "float32",
     "remat": "none",
 }
@@ -28,6 +32,7 @@ SIZES: dict[str, dict[str, Any]] = {
     | {
         "patch": 4,
         "head": "linear",
+        "padding_grid": (2, 2),
         "widths": (32, 64, 96),
         "strides": ((2, 2), (2, 2)),
         "encoder_blocks": (1, 1, 1),
@@ -80,12 +85,20 @@ def _check(size: dict[str, Any]) -> None:
     known = {
         "time_padding": causal_conv.TIME_PADDINGS,
         "padding": padding.KINDS,
+        "pixel_padding": padding.PIXEL_KINDS,
+        "decoder_causal": (True, False),
         "head": cnn.HEADS,
         "remat": cnn.REMATS,
     }
     for field, values in known.items():
         if size[field] not in values:
-            raise ValueError(f"{field} is one of {', '.join(values)}; got {size[field]!r}.")
+            known_values = ", ".join(map(str, values))
+            raise ValueError(f"{field} is one of {known_values}; got {size[field]!r}.")
+    if size["padding_offsets"] < 1 or min(size["padding_grid"]) < 1:
+        raise ValueError(
+            "padding_offsets and both sides of padding_grid are at least 1; "
+            f"got {size['padding_offsets']} and {tuple(size['padding_grid'])}."
+        )
 
 
 def build(name: str, **overrides: Any) -> PVVAE:
@@ -107,14 +120,25 @@ def build(name: str, **overrides: Any) -> PVVAE:
         "dtype": size["dtype"],
         "remat": size["remat"],
     }
+    causal = size["decoder_causal"]
+    ahead = 0 if causal else cnn.lookahead(tuple(size["decoder_blocks"]), strides)
     spec = LatentSpec(
         temporal=math.prod(time for time, _ in strides),
         spatial=size["patch"] * math.prod(space for _, space in strides),
         channels=size["channels"],
+        decoder_lookahead=ahead,
+        streaming="exact" if causal else "none",
     )
     return PVVAE(
         encoder=cnn.Encoder(blocks=tuple(size["encoder_blocks"]), **kwargs),
-        decoder=cnn.Decoder(blocks=tuple(size["decoder_blocks"]), **kwargs),
-        padding=padding.Padding(size["channels"], size["padding"]),
+        decoder=cnn.Decoder(blocks=tuple(size["decoder_blocks"]), **kwargs, causal=causal),
+        padding=padding.Padding(
+            size["channels"],
+            size["padding"],
+            size["padding_offsets"],
+            tuple(size["padding_grid"]),
+            size["time_padding"],
+        ),
+        pixel_padding=padding.PixelPadding(size["pixel_padding"]),
         spec=spec,
     )

@@ -73,5 +73,15 @@ def encode_stream(module: nn.Module, params, chunks: Iterable[jax.Array]) -> Ite
 
 
 def decode_stream(module: nn.Module, params, chunks: Iterable[jax.Array]) -> Iterator[jax.Array]:
-    """Video of latents that come in chunks: raw ``[B, any, h, w, c]`` to float32 video chunks."""
+    """Video of latents that come in chunks: raw ``[B, any, h, w, c]`` to float32 video chunks.
+
+    Raises:
+      ValueError: the decoder looks at later latents.
+    """
+    ahead = module.spec.decoder_lookahead
+    if ahead:
+        raise ValueError(
+            f"this decoder looks {ahead} latents ahead (decoder_causal = False), so it has no "
+            "exact stream: decode the whole clip at once, or train one with decoder_causal = True."
+        )
     return _stream(module, "decode_raw", params, chunks)

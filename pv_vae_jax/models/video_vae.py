@@ -119,7 +119,7 @@ class VideoVAE:
             )
         mean = self.posterior(video).mean
         b, seen, *shape = mean.shape
-        observed = jnp.broadcast_to(jnp.arange(groups)[None] < seen, (b, groups))
+        observed = jnp.tile((jnp.arange(groups) < seen)[None, :, None, None], (b, 1, 1, 1))
         key = rng.stream_key(seed, "padding")
         noise = rng.latent_noise(key, jnp.arange(b), groups, tuple(shape))
         raw = _apply(self.module, "pad", self.params, mean, observed, noise)

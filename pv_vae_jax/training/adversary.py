@@ -77,7 +77,7 @@ def _where(settings: Adversarial, logits: adversarial.Maps, seen: jax.Array):
 def generator_loss(
     module: discriminators.Discriminator, variables: trees.Tree, settings: Adversarial
 ) -> Callable[[jax.Array, jax.Array], jax.Array]:
-    """What objective.py asks: (video, seen frames) to the generator's loss ``[B]``."""
+    """What objective.py asks: (video, what was seen) to the generator's loss ``[B]``."""
 
     def loss(video, seen):
         logits = module.apply(variables, _shown(settings, video, seen))

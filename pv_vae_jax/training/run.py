@@ -50,6 +50,12 @@ class Run:
                     dims.check_size(height, width, module.spec.spatial)
             except ValueError as error:
                 raise ValueError(f"config.stages.{stage.name}.data: {error}") from error
+            try:
+                for height, width, *_ in stage.data.buckets:
+                    grid = module.spec.latent_shape(stage.data.frames, height, width)[:3]
+                    stage.withholding.check(*grid)
+            except ValueError as error:
+                raise ValueError(f"config.stages.{stage.name}: {error}") from error
         return run
 
     @property
@@ -136,6 +142,7 @@ class Run:
             withholding=stage.withholding,
             seed=rng.fold(self.seed, f"data/{stage.name}"),
             augment=clips.Augment(strides=form.strides, flip=form.flip, reversal=form.reversal),
+            spatial=self.module.spec.spatial,
         )
 
     def held_out(self, stage: Stage, count: int) -> dict[str, np.ndarray]:

@@ -83,6 +83,7 @@ def _micro_batch(
         objective.Keys(key["latent"], key["padding"]),
         program.withheld,
         objective.Judges(lpips, gan, stage.adversarial.balance),
+        stage.withholding.loss,
     )
     if not program.gan:
         return (gradient, {}, {}), report

@@ -75,7 +75,7 @@ def test_batches_have_the_shapes_of_their_buckets_and_global_indices():
         bucket = made.schedule.bucket(step)
         assert batch.video.shape == (bucket.batch, 9, bucket.height, bucket.width, 3)
         assert batch.video.dtype == np.uint8 and batch.index.dtype == np.uint32
-        assert batch.observed.shape == (bucket.batch, 3) and batch.observed.dtype == bool
+        assert batch.observed.shape == (bucket.batch, 3, 1, 1) and batch.observed.dtype == bool
         assert batch.label.dtype == np.int32 and np.all(batch.label == -1)
         assert np.array_equal(batch.index, total + np.arange(bucket.batch))
         total += bucket.batch
@@ -117,9 +117,9 @@ def test_seeds_make_different_batches():
 
 
 def test_mask_draws_k_for_each_example_and_slice_one_for_a_step():
-    masks = [batch.observed for batch in first(20, data(way="mask").batches())]
+    masks = [batch.observed[:, :, 0, 0] for batch in first(20, data(way="mask").batches())]
     assert any(len(np.unique(mask.sum(axis=1))) > 1 for mask in masks)
-    sliced = [batch.observed for batch in first(20, data(way="slice").batches())]
+    sliced = [batch.observed[:, :, 0, 0] for batch in first(20, data(way="slice").batches())]
     assert all(len(np.unique(mask.sum(axis=1))) == 1 for mask in sliced)
     assert {int(mask[0].sum()) for mask in sliced} == {1, 2, 3}
     for mask in masks + sliced:

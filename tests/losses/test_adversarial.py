@@ -62,14 +62,14 @@ def test_each_discriminator_counts_alike_and_each_example_alone():
 
 
 def test_a_mask_of_frames_follows_the_time_of_each_map():
-    observed = jnp.arange(9)[None] < jnp.array([[9], [5], [1]])
+    observed = (jnp.arange(9)[None] < jnp.array([[9], [5], [1]]))[:, :, None, None]
     logits = tuple(jnp.zeros((3, t, 2, 2)) for t in (9, 5, 3))
     masks = adversarial.visible(logits, observed)
-    assert [m.sum(axis=1).tolist() for m in masks] == [[9, 5, 1], [5, 3, 1], [3, 2, 1]]
+    assert [m.sum(axis=(1, 2, 3)).tolist() for m in masks] == [[9, 5, 1], [5, 3, 1], [3, 2, 1]]
 
 
 def test_logits_that_do_not_count_have_no_value_and_no_gradient():
-    where = (jnp.array([[True, False]]),)
+    where = (jnp.array([True, False]).reshape(1, 2, 1, 1),)
     hidden = (REAL[0].at[0, 1].set(jnp.nan),)
     fake = (FAKE[0].at[0, 1].set(jnp.nan),)
     assert adversarial.for_generator("hinge", fake, where).tolist() == [3.0]
@@ -84,13 +84,13 @@ def test_logits_that_do_not_count_have_no_value_and_no_gradient():
 
 def test_hidden_frames_are_zero_whatever_they_hold():
     clip = np.random.default_rng(1).standard_normal((2, 3, 2, 2, 3)).astype(np.float32)
-    observed = jnp.array([[True, True, False], [True, False, False]])
-    garbled = np.where(np.asarray(observed)[..., None, None, None], clip, np.nan)
+    observed = jnp.array([[True, True, False], [True, False, False]])[:, :, None, None]
+    garbled = np.where(np.asarray(observed)[..., None], clip, np.nan)
     shown = adversarial.hide(garbled, observed)
     assert not np.any(shown[0, 2]) and not np.any(shown[1, 1:])
     np.testing.assert_array_equal(shown[0, :2], clip[0, :2])
     slope = jax.grad(lambda x: adversarial.hide(x, observed).sum())(clip)
-    np.testing.assert_array_equal(slope[:, :, 0, 0, 0], observed.astype(np.float32))
+    np.testing.assert_array_equal(slope[:, :, :1, :1, 0], observed.astype(np.float32))
 
 
 def test_lecam_by_hand():
@@ -175,7 +175,7 @@ def test_the_generators_gradient_through_the_discriminator_is_that_of_finite_dif
 ):
     module, variables = judge
     latents = np.random.default_rng(5).standard_normal((2, 3, 8, 8, 4), np.float32)
-    observed = jnp.array([[True] * 3, [True, False, False]])
+    observed = jnp.array([[True] * 3, [True, False, False]])[:, :, None, None]
     generator = CausalConv3D(3)
     params = jax.jit(generator.init)(jax.random.key(1), latents)
 

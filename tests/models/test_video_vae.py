@@ -36,7 +36,7 @@ def test_predict_reconstructs_what_it_saw_and_continues_from_it_alone(vae):
     whole = vae.predict(VIDEO[:, :5], 9)
     assert whole.shape == VIDEO.shape and float(abs(whole).max()) <= 1
     np.testing.assert_allclose(whole[:, :5], vae.decode(vae.encode(VIDEO))[:, :5], atol=1e-5)
-    observed = np.array([[True, True, False]])
+    observed = np.array([True, True, False]).reshape(1, 3, 1, 1)
     raw = vae.posterior(VIDEO[:, :5]).mean
     padded = vae.module.apply({"params": vae.params}, raw, observed, method="pad")
     np.testing.assert_allclose(whole, vae.decode((np.asarray(padded) - MEAN) / STD), atol=1e-5)

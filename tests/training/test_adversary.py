@@ -179,7 +179,7 @@ def test_predicted_frames_are_shown_to_the_discriminator_only_on_demand(networks
     def gradient(see_withheld, video):
         settings = dataclasses.replace(stage_of().adversarial, see_withheld=see_withheld)
         judge = adversaries.generator_loss(DISCRIMINATOR, networks[1], settings)
-        seen = jnp.arange(9)[None] < jnp.array([[5], [1]])
+        seen = (jnp.arange(9)[None] < jnp.array([[5], [1]]))[:, :, None, None]
         return jax.jit(jax.grad(lambda v: judge(v, seen).sum()))(video)
 
     video = np.random.default_rng(0).uniform(-1, 1, (2, 9, 16, 16, 3)).astype(np.float32)
