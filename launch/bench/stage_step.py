@@ -55,7 +55,7 @@ class StageStep:
         shape = (count, stage.data.frames, height, width, 3)
         batch = Batch(
             video=np.random.default_rng(0).integers(0, 256, shape, np.uint8),
-            observed=np.ones((count, groups), bool),
+            observed=np.ones((count, groups, 1, 1), bool),
             index=np.arange(count, dtype=np.uint32),
             label=np.full(count, -1, np.int32),
         )
