@@ -1,4 +1,4 @@
-"""A decoder without causality: how far it looks, and that infilled frames follow what comes after."""
+"""A decoder without causality: how far it looks; infilled frames follow what comes after."""
 
 import jax
 import jax.numpy as jnp

@@ -31,7 +31,8 @@ FAST = ("suffix", "infill", "cells, prediction alone")
 
 
 def law_of(name):
-    return Withholding(**{"kind": name.split(",")[0], "law": "fixed", "ratio": 0.6} | VARIANTS[name])
+    kind = name.split(",")[0]
+    return Withholding(**{"kind": kind, "law": "fixed", "ratio": 0.6} | VARIANTS[name])
 
 
 def keys():
