@@ -68,7 +68,7 @@ def measure(config: dict[str, Any], name: str, rounds: int) -> dict[tuple, list[
         shape = (count, stage.data.frames, height, width, 3)
         batches[height, width, count] = Batch(
             video=random.integers(0, 256, shape, np.uint8),
-            observed=np.ones((count, groups), bool),
+            observed=np.ones((count, groups, 1, 1), bool),
             index=np.arange(count, dtype=np.uint32),
             label=np.full(count, -1, np.int32),
         )

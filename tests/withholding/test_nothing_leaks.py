@@ -31,7 +31,8 @@ FAST = ("suffix", "infill", "cells, prediction alone")
 
 
 def law_of(name):
-    return Withholding(**{"kind": name.split(",")[0], "law": "fixed", "ratio": 0.6} | VARIANTS[name])
+    fields = {"kind": name.split(",")[0], "law": "fixed", "ratio": 0.6}
+    return Withholding(**fields | VARIANTS[name])
 
 
 def keys():
