@@ -42,7 +42,7 @@ class PixelPadding(nn.Module):
     @nn.compact
     def __call__(self, video: jax.Array, observed: jax.Array) -> jax.Array:
         """``[B, T, H, W, 3]``, replaced where ``observed``, bool ``[B, T, h', w']``, is False."""
-        fill = 0.0 if self.kind == "zeros" else _tokens(self, 3)
+        fill = 0.0 if self.kind == "zeros" else _tokens(self, 3).reshape(1, 1, 1, 1, 3)
         return jnp.where(observed_pixels(observed, *video.shape[2:4]), video, fill)
 
 
@@ -94,12 +94,13 @@ class Padding(nn.Module):
         if self.kind == "zeros":
             return jnp.zeros(())
         if self.kind == "token":
-            return _tokens(self, c)
+            return _tokens(self, c).reshape(1, 1, 1, 1, c)
         if self.kind == "token_per_offset":
             return self._of_offset(observed)
         if self.kind == "token_per_position":
             table = _tokens(self, *self.grid, c)
-            return jax.image.resize(table, (*latents.shape[2:4], c), "linear", antialias=False)
+            size = (*latents.shape[2:4], c)
+            return jax.image.resize(table, size, "linear", antialias=False)[None, None]
         if self.kind in ("copy", "causal"):
             copied = jnp.take_along_axis(latents, last_observed(observed)[..., None], axis=1)
             return copied if self.kind == "copy" else self._causal(copied, observed)

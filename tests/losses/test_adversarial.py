@@ -68,6 +68,16 @@ def test_a_mask_of_frames_follows_the_time_of_each_map():
     assert [m.sum(axis=(1, 2, 3)).tolist() for m in masks] == [[9, 5, 1], [5, 3, 1], [3, 2, 1]]
 
 
+def test_a_mask_of_cells_follows_the_places_of_each_map():
+    left = jnp.zeros((1, 5, 2, 2), bool).at[:, :, :, 0].set(True)
+    fine, coarse = adversarial.visible((jnp.zeros((1, 5, 4, 4)), jnp.zeros((1, 3, 1, 3))), left)
+    assert fine[0, 0].tolist() == [[True, True, False, False]] * 4
+    assert coarse.shape == (1, 3, 1, 3) and coarse[0, 0].tolist() == [[True, False, False]]
+    values = jnp.arange(16.0).reshape(1, 1, 4, 4)
+    mean = adversarial.per_example((values,), (fine[:, :1],))
+    assert mean.tolist() == [np.arange(16).reshape(4, 4)[:, :2].mean()]
+
+
 def test_logits_that_do_not_count_have_no_value_and_no_gradient():
     where = (jnp.array([True, False]).reshape(1, 2, 1, 1),)
     hidden = (REAL[0].at[0, 1].set(jnp.nan),)
@@ -91,6 +101,14 @@ def test_hidden_frames_are_zero_whatever_they_hold():
     np.testing.assert_array_equal(shown[0, :2], clip[0, :2])
     slope = jax.grad(lambda x: adversarial.hide(x, observed).sum())(clip)
     np.testing.assert_array_equal(slope[:, :, :1, :1, 0], observed.astype(np.float32))
+
+
+def test_hidden_cells_are_zero_and_the_others_keep_their_bits():
+    clip = np.random.default_rng(1).standard_normal((1, 2, 4, 4, 3)).astype(np.float32)
+    observed = jnp.array([[[True, False]], [[False, True]]]).reshape(1, 2, 1, 2)
+    shown = adversarial.hide(clip, observed)
+    np.testing.assert_array_equal(shown[0, 0, :, :2], clip[0, 0, :, :2])
+    assert not np.any(shown[0, 0, :, 2:]) and not np.any(shown[0, 1, :, :2])
 
 
 def test_lecam_by_hand():

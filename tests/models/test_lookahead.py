@@ -1,4 +1,4 @@
-"""A decoder without causality: how far it looks; infilled frames follow what comes after."""
+"""A decoder that is not causal: how far it looks, and what infilled frames then follow."""
 
 import jax
 import jax.numpy as jnp

@@ -31,8 +31,8 @@ FAST = ("suffix", "infill", "cells, prediction alone")
 
 
 def law_of(name):
-    kind = name.split(",")[0]
-    return Withholding(**{"kind": kind, "law": "fixed", "ratio": 0.6} | VARIANTS[name])
+    fields = {"kind": name.split(",")[0], "law": "fixed", "ratio": 0.6}
+    return Withholding(**fields | VARIANTS[name])
 
 
 def keys():
