@@ -93,7 +93,7 @@ def bare_record(source: shards.Shards, j: int, draw: clips.Draw, frames: int) ->
 
 def bare_still(source: images.ImageFiles, j: int, draw: clips.Draw, frames: int) -> Callable:
     """What decodes a picture as Pillow does at full size, and nothing else."""
-    path = source._paths[j]
+    path = source.clip(j, draw, frames, 8, 8).name
 
     def decode() -> None:
         with PIL.Image.open(path) as image:
@@ -116,7 +116,7 @@ def made(folder: pathlib.Path, options: argparse.Namespace) -> Iterator[tuple[st
         rules = pieces.Rules(
             codec=codec, held_out=0.0, side=options.side, shortest=min(17, options.length)
         )
-        run.prepare(items.of(films), folder / codec, rules, 1, False)
+        run.prepare(items.of(films)[0], folder / codec, rules, 1, False)
         yield f"records, {codec}", shards.Shards(folder / codec), bare_record
     yield "stills", images.ImageFiles(folder / "stills", progress=False), bare_still
     yield "rendered", sources.Rendered(), None

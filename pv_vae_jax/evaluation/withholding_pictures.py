@@ -24,7 +24,7 @@ GROUPS, SIDE, CELL, GAP = 5, 64, 16, 4
 ORANGE, INK, PAPER = (255, 140, 0), (0, 0, 0), (255, 255, 255)
 COLOURS = 48  # of the palette of a picture
 LAWS = {
-    "suffix": Withholding("suffix", 0.5),
+    "suffix": Withholding("suffix", 0.75),
     "suffix, group 2": Withholding("suffix", 0.5, group=2),
     "infill": Withholding("infill", 0.7),
     "tube": Withholding("tube", 0.6),

@@ -148,7 +148,7 @@ def test_a_field_of_the_wrong_length_or_value_is_refused_with_a_sentence():
         sizes.build("pv_vae_tiny", remat="all")
     with pytest.raises(ValueError, match="head is one of norm, linear; got 'silu'"):
         sizes.build("pv_vae_tiny", head="silu")
-    with pytest.raises(ValueError, match="padding is one of token, gaussian, zeros; got 'ones'"):
+    with pytest.raises(ValueError, match="padding is one of token, .*, causal; got 'ones'"):
         sizes.build("pv_vae_tiny", padding="ones")
     with pytest.raises(ValueError, match="dtype is one of float32, bfloat16; got 'half'"):
         sizes.build("pv_vae_tiny", dtype="half")

@@ -64,8 +64,12 @@ def is_not_a_number_changes_nothing(module, name):
     for path, value in whole.items():
         assert np.isfinite(value).all(), path
         np.testing.assert_array_equal(broken[path], value, err_msg=path)
-    moved = [not np.array_equal(v, whole[p]) for p, v in values(np.where(seen, 0.9, clip)).items()]
-    assert sum(moved) > len(moved) / 2
+    moved = values(np.where(seen, 0.9, clip))
+    alone = law.loss == "withheld" and isinstance(module, tiny.LinearVAE)
+    # two matrices decode each place by itself, a withheld one from nothing
+    for path in ("encoder", "kl") if alone else ("encoder", "kl", "decoder", "mse"):
+        those = [name for name in whole if name.startswith(path)]
+        assert not all(np.array_equal(moved[name], whole[name]) for name in those), path
     return whole
 
 
