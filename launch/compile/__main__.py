@@ -10,14 +10,14 @@ from launch import door
 from launch.compile import settings
 
 EPILOG = """\
-topologies: v4:2x2x1 v5e:8x8 v5p:4x4x4 v6e:4x4 tpu7x:2x2x1 (chips), h100:8 (GPUs), cpu:8 (simulated).
+topologies: v4:2x2x1 v5e:8x8 v5p:4x4x4 v6e:4x4 tpu7x:2x2x1 (chips), h100:8 (GPUs), cpu:8.
 TPUs need libtpu (pip install 'jax[tpu]'), GPUs need jax-cuda12-plugin, jax-cuda12-pjrt and
 nvidia-cuda-nvcc-cu12, each in an environment of its own; neither needs the device.
 
 examples:
   python -m launch.compile --config=configs/pv_vae_661m.py:tiny --topology=cpu:8 --stage=predictive
-  python -m launch.compile --config=configs/pv_vae_661m.py --topology=v5p:4x4x4 --stage=predictive \\
-      --per-device=1 --effort=-1 --json=runs/v5p.json
+  python -m launch.compile --config=configs/pv_vae_661m.py --topology=v5p:4x4x4 \\
+      --stage=predictive --per-device=1 --effort=-1 --json=runs/v5p.json
   python -m launch.compile --config=configs/pv_vae_661m.py --topology=h100:8 --what=decode \\
       --set model.fields.dtype=bfloat16
 
@@ -53,13 +53,14 @@ def parser() -> argparse.ArgumentParser:
     return it
 
 
-def _environment(topology) -> None:
-    """What JAX and libtpu read when they start."""
+def _environment(topology: str) -> None:
+    """What JAX and libtpu read when they are imported."""
+    chip, _, count = topology.partition(":")
     os.environ["JAX_PLATFORMS"] = "cpu"
     os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
     os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
-    if topology.chip == "cpu":
-        flag = f"--xla_force_host_platform_device_count={topology.shape[0]}"
+    if chip == "cpu" and count.isdigit():
+        flag = f"--xla_force_host_platform_device_count={count}"
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flag}".strip()
     else:
         # A program for absent devices cannot be loaded from a cache.
@@ -69,12 +70,11 @@ def _environment(topology) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Runs the door; returns the exit code."""
     args = parser().parse_args(argv)
+    _environment(args.topology)
+    from launch.compile import compiling, report
     from pv_vae_jax.sharding import topologies
 
     topology = topologies.parse(args.topology)
-    _environment(topology)
-    from launch.compile import compiling, report
-
     if args.effort not in compiling.EFFORTS:
         raise ValueError(f"--effort {args.effort}: it is one of {', '.join(compiling.EFFORTS)}.")
     config = settings.read(args.config, args.set)
@@ -97,9 +97,7 @@ def main(argv: list[str] | None = None) -> int:
         "counting FLOPs",
         lambda: flops.of(program.function, *program.arguments, platform=topology.platform),
     )
-    lowered = compiling.watched(
-        "lowering", lambda: program.function.lower(*program.arguments)
-    )
+    lowered = compiling.watched("lowering", lambda: program.function.lower(*program.arguments))
     name = f"{args.what} of {stage.name}" if args.what == "train" else args.what
     compiled = compiling.watched(
         f"compiling {name} for {args.topology}, effort {args.effort}",

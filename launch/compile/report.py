@@ -122,7 +122,10 @@ def text(found: dict[str, Any]) -> str:
     ]
     if "bytes" in found:
         rows.append(
-            ("bytes", f"{_amount(found['bytes'], 'B')} (XLA: {_amount(found['bytes_by_xla'], 'B')})")
+            (
+                "bytes",
+                f"{_amount(found['bytes'], 'B')} (XLA: {_amount(found['bytes_by_xla'], 'B')})",
+            )
         )
         rows += [
             (row["kind"], f"{row['count']} x in groups of {row['group']}: operands "

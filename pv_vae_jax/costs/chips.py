@@ -5,10 +5,10 @@
     step    = max(compute, memory, network)                                                 (3)
     MFU     = model FLOPs / (step x peak)                                                   (4)
 
-(3) is a roofline: everything overlaps and runs at its nominal rate, so ``step`` is a lower bound and
-(4) an upper one.  (2) lets a collective use all links of its chip, which a torus with wrapped links
-allows.  Peak of (4) is that of bfloat16.  On a TPU the default precision of float32 is one pass of
-bfloat16, the highest six; on an H100 TF32 and float32 proper.
+(3) is a roofline: everything overlaps and runs at its nominal rate, so ``step`` is a lower bound
+and (4) an upper one.  (2) lets a collective use all links of its chip, which a torus with wrapped
+links allows.  Peak of (4) is that of bfloat16.  On a TPU the default precision of float32 is one
+pass of bfloat16, the highest six; on an H100 they are TF32 and float32 proper.
 
 Sources, read in November 2026 (GB are 1e9 bytes; ``network`` is one direction, half of what the
 pages call bidirectional):
@@ -66,7 +66,7 @@ def _tpu(name: str, memory: float, peak: float, bandwidth: float, network: float
     return Chip(name, int(memory * GIB), rates, bandwidth, network)
 
 
-# The memory of TPUs is what their compiler allows a program (libtpu 0.0.42.1), not the nominal size.
+# The memory of TPUs is what their compiler allows a program (libtpu 0.0.42.1), not the nominal.
 CHIPS = {
     chip.name: chip
     for chip in (

@@ -4,9 +4,9 @@
     h100:64                                                    by XLA's GPU compiler, 8 to a host
     cpu:8                                                      simulated, this process
 
-The number after ``h100:`` counts GPUs; the shapes of TPUs count chips (v4 and tpu7x have two devices
-a chip).  The description of an H100 below was written from its data sheet: the compiler chooses
-algorithms without timing them, so what it says of memory is a lower bound.
+The number after ``h100:`` counts GPUs; the shapes of TPUs count chips (v4 and tpu7x have two
+devices a chip).  The description of an H100 below was written from its data sheet: the compiler
+chooses algorithms without timing them, so what it says of memory is a lower bound.
 """
 
 import dataclasses
@@ -136,7 +136,7 @@ def _simulated(count: int) -> Sequence[jax.Device]:
     devices = jax.devices("cpu")
     if len(devices) < count:
         raise ValueError(
-            f"--topology=cpu:{count}: this process has {len(devices)} simulated device(s); start it "
-            f"with XLA_FLAGS=--xla_force_host_platform_device_count={count}."
+            f"--topology=cpu:{count}: this process has {len(devices)} simulated device(s); start "
+            f"it with XLA_FLAGS=--xla_force_host_platform_device_count={count}."
         )
     return devices[:count]

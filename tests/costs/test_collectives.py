@@ -14,9 +14,7 @@ MESH = jax.make_mesh((4, 2), ("data", "model"), axis_types=(AxisType.Auto,) * 2)
 
 
 def compiled(function, *shapes, inputs, outputs):
-    mapped = jax.shard_map(
-        function, mesh=MESH, in_specs=inputs, out_specs=outputs, check_vma=False
-    )
+    mapped = jax.shard_map(function, mesh=MESH, in_specs=inputs, out_specs=outputs, check_vma=False)
     arguments = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
     return hlo.parse(jax.jit(mapped).lower(*arguments).compile().as_text())
 

@@ -149,9 +149,7 @@ def test_a_choice_counts_the_platforms_branch_once_and_else_the_dearest():
 def test_a_shard_map_counts_for_each_of_its_devices():
     mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
     spec = jax.P("data")
-    sharded = jax.shard_map(
-        lambda x, w: x @ w, mesh=mesh, in_specs=(spec, jax.P()), out_specs=spec
-    )
+    sharded = jax.shard_map(lambda x, w: x @ w, mesh=mesh, in_specs=(spec, jax.P()), out_specs=spec)
     assert count(sharded, shape(16, 4), shape(4, 4)) == 2 * 16 * 4 * 4
 
 
