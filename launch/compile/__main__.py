@@ -48,6 +48,9 @@ def parser() -> argparse.ArgumentParser:
         help="clips on a device in a micro-batch (default: the config's global batch)",
     )  # fmt: skip
     it.add_argument("--effort", default="default", help="of the compiler: default or -1")
+    it.add_argument(
+        "--count", action="store_true", help="FLOPs, parameters and optimiser; compile nothing"
+    )
     it.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the config")
     it.add_argument("--json", metavar="FILE", help="also written there")
     return it
@@ -97,16 +100,19 @@ def main(argv: list[str] | None = None) -> int:
         "counting FLOPs",
         lambda: flops.of(program.function, *program.arguments, platform=topology.platform),
     )
-    lowered = compiling.watched("lowering", lambda: program.function.lower(*program.arguments))
     name = f"{args.what} of {stage.name}" if args.what == "train" else args.what
-    compiled = compiling.watched(
-        f"compiling {name} for {args.topology}, effort {args.effort}",
-        lambda: compiling.compiled(lowered, args.effort),
-    )
+    compiled = None
+    if not args.count:
+        lowered = compiling.watched("lowering", lambda: program.function.lower(*program.arguments))
+        compiled = compiling.watched(
+            f"compiling {name} for {args.topology}, effort {args.effort}",
+            lambda: compiling.compiled(lowered, args.effort),
+        )
+    effort = "counted only" if args.count else f"effort {args.effort}"
     height, width, batch, *_ = bucket
     found = {
         "program": f"{name}, {config['model']['name']}, {batch} clips of "
-        f"{stage.data.frames} x {height} x {width}, effort {args.effort}",
+        f"{stage.data.frames} x {height} x {width}, {effort}",
         "config": args.config,
         "settings": list(args.set),
         "withheld": args.withheld,

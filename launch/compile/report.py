@@ -32,11 +32,12 @@ def figures(
     devices: int,
     ahead: Ahead,
     flops: Flops,
-    program: jax.stages.Compiled | TooLarge,
+    program: jax.stages.Compiled | TooLarge | None,
 ) -> dict[str, Any]:
     """All figures; bytes and FLOPs are of one device, of one run of the program.
 
-    A program that does not fit has neither collectives nor a roofline: it does not exist.
+    A program that does not fit has neither collectives nor a roofline: it does not exist.  None is
+    one that was not compiled.
     """
     chip = chips.CHIPS.get(topology.chip)
     found: dict[str, Any] = {
@@ -52,6 +53,8 @@ def figures(
         "available": chip.memory if chip else None,
         "lower_bound": topology.chip == "h100",
     }
+    if program is None:
+        return found | {"total": None, "fits": None}
     if isinstance(program, TooLarge):
         return found | {"total": program.needed, "available": program.available, "fits": False}
     memory = program.memory_analysis()
@@ -103,7 +106,7 @@ def _memory(value: float | None) -> str:
 
 def _verdict(found: dict[str, Any]) -> str:
     if found["fits"] is None:
-        return "no limit is known of a simulated device"
+        return "no limit is known of a simulated device" if found["total"] else "not compiled"
     if not found["fits"]:
         return f"does NOT fit {_memory(found['available'])}"
     note = ", a lower bound" if found["lower_bound"] else ""
@@ -141,7 +144,7 @@ def text(found: dict[str, Any]) -> str:
             ("step", f"at least {line['step'] * 1e3:.2f} ms, bound by {line['bound']}; "
              f"predicted MFU at most {line['mfu']:.1%}")
         )  # fmt: skip
-    elif found["fits"] is None:
+    elif "bytes" in found:
         rows.append(("step", "a simulated device has no rates"))
     head = f"{found['program']} on {found['topology']}, {found['devices']} devices; each:"
     return "\n".join([head, *(f"  {name:20} {value}" for name, value in rows)])

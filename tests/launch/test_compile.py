@@ -33,6 +33,13 @@ def test_the_figures_of_a_program_are_printed_and_written(tmp_path, capsys):
     assert found["versions"]["jax"] == jax.__version__
 
 
+def test_counting_compiles_nothing(monkeypatch, capsys):
+    monkeypatch.setattr(jax.stages.Lowered, "compile", None)
+    assert run("--count", "--what=encode") == 0
+    told = capsys.readouterr().out
+    assert "counted only" in told and "model FLOPs" in told and "not compiled" in told
+
+
 def test_a_program_that_is_too_large_is_told_with_its_numbers(monkeypatch, capsys):
     def refuse(self, compiler_options):
         raise jax.errors.JaxRuntimeError(
