@@ -9,7 +9,8 @@ A config takes an argument after a colon, and any value on the command line:
 
 The same command goes on where a killed or stopped run was, bit for bit.  SIGTERM (or Ctrl-C) saves
 and stops.  Several processes (hosts) share one --workdir and each get --coordinator, --processes
-and --process.  The workdir holds config.json, metrics.jsonl, tensorboard/, pictures/, checkpoints/.
+and --process.  The workdir holds config.json, metrics.jsonl, tensorboard/, pictures/, checkpoints/,
+and in parameters.txt which device holds what (docs/scaling.md).
 """
 
 import pathlib
@@ -64,20 +65,24 @@ def main(arguments: list[str]) -> int:
     _connect()
     from pv_vae_jax.core import trees
     from pv_vae_jax.evaluation import during_training
-    from pv_vae_jax.training import loop, workdir
+    from pv_vae_jax.training import loop, placement, workdir
     from pv_vae_jax.training.run import Run
 
     config = CONFIG.value.to_dict()
     run = Run.of(config)
     folder = pathlib.Path(WORKDIR.value)
+    placements = placement.of_run(run)
     changes = workdir.open_workdir(folder, config)
     if jax.process_index() == 0:
         for path, (old, new) in changes.items():
             print(f"config.{path.replace('/', '.')} was {old!r} and is now {new!r}.")
-        params = jax.eval_shape(run.initial_params)
-        print(f"{config['model']['name']} {run.module.spec}: {trees.count(params):,} parameters")
+        count = trees.count(placements[0].shapes.params)
+        print(f"{config['model']['name']} {run.module.spec}: {count:,} parameters")
+        for each in placements:
+            print(each.summary())
+        placement.write(folder / "parameters.txt", placements)
     evaluate = during_training.Evaluate(run)
-    vae = loop.train(run, folder, evaluate)
+    vae = loop.train(run, folder, evaluate, placements)
     if vae is None:
         print("stopped; the same command goes on.", file=sys.stderr)
     elif jax.process_index() == 0:

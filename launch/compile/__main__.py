@@ -17,9 +17,9 @@ nvidia-cuda-nvcc-cu12, each in an environment of its own; neither needs the devi
 examples:
   python -m launch.compile --config=configs/pv_vae_661m.py:tiny --topology=cpu:8 --stage=predictive
   python -m launch.compile --config=configs/pv_vae_661m.py --topology=v5p:4x4x4 \\
-      --stage=predictive --per-device=1 --effort=-1 --json=runs/v5p.json
+      --stage=predictive --per-device=1 --effort=-1 --set runtime.sharding.fsdp=True
   python -m launch.compile --config=configs/pv_vae_661m.py --topology=h100:8 --what=decode \\
-      --set model.fields.dtype=bfloat16
+      --json=runs/decode.json
 
 All figures are of one device and one run.  The step time is a roofline's: a lower bound.  Without
 vectorised layouts (--effort=-1 compiles many times faster) memory is pessimistic; say which effort
@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     )
     it.add_argument(
         "--per-device", type=int, default=0, metavar="N",
-        help="clips on a device in a micro-batch (default: the config's global batch)",
+        help="clips on each part of the data axis in a micro-batch (default: the config's batch)",
     )  # fmt: skip
     it.add_argument("--effort", default="default", help="of the compiler: default or -1")
     it.add_argument(
@@ -81,17 +81,14 @@ def main(argv: list[str] | None = None) -> int:
     if args.effort not in compiling.EFFORTS:
         raise ValueError(f"--effort {args.effort}: it is one of {', '.join(compiling.EFFORTS)}.")
     config = settings.read(args.config, args.set)
-    import numpy as np
-    from jax.sharding import Mesh
-
     from pv_vae_jax.costs import flops
     from pv_vae_jax.sharding import mesh as meshes
     from pv_vae_jax.training import ahead
     from pv_vae_jax.training.run import Run
 
     devices = topology.devices()
-    mesh = Mesh(np.array(devices).reshape(-1, 1), meshes.AXES)
-    config = settings.only(config, args.stage, args.bucket, args.per_device, len(devices))
+    mesh = meshes.make_mesh(**config["runtime"]["mesh"], devices=devices)
+    config = settings.only(config, args.stage, args.bucket, args.per_device, mesh.shape["data"])
     run = Run.of(config)
     (stage,) = run.stages
     (bucket,) = stage.data.buckets

@@ -54,8 +54,10 @@ def _value(text: str) -> Any:
         return text
 
 
-def only(config: dict[str, Any], stage: str, bucket: int, per_device: int, devices: int):
-    """The config of one stage and one bucket, whose batch ``per_device`` sets (0: the config's).
+def only(config: dict[str, Any], stage: str, bucket: int, per_device: int, parts: int):
+    """The config of one stage and one bucket.
+
+    Its batch is that of the config, or ``per_device`` clips on each of ``parts``.
 
     Raises:
       ValueError: no such stage or bucket.
@@ -69,7 +71,7 @@ def only(config: dict[str, Any], stage: str, bucket: int, per_device: int, devic
         raise ValueError(f"--bucket {bucket}: {stage} has {len(buckets)} bucket(s), from 0.")
     height, width, batch, *rest = buckets[bucket]
     if per_device:
-        batch = per_device * devices * one["optimizer"]["accumulate"]
+        batch = per_device * parts * one["optimizer"]["accumulate"]
     data = one["data"] | {"buckets": ((height, width, batch, *rest),)}
     stages = config["stages"] | {stage: one | {"data": data, "init_from": ""}}
     return config | {"run": (stage,), "stages": stages}

@@ -4,9 +4,8 @@
     encode    clips to the moments of the posterior
     decode    latents to clips
 
-Nothing is drawn, loaded or run: state, batch and the weights of LPIPS are shapes with shardings.
-The train state is split over the devices (FSDP: each leaf along its longest axis that divides); in
-the step the parameters are gathered first, so that the batch alone decides how layers are split.
+Nothing is drawn, loaded or run: state, batch and the weights of LPIPS are shapes with shardings,
+those of the config (placement.py).  Served, the parameters are whole on each device.
 """
 
 import dataclasses
@@ -18,19 +17,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
-from jax.sharding import PartitionSpec as P
 
 from pv_vae_jax.core import dims, trees
 from pv_vae_jax.data.batch import Batch
 from pv_vae_jax.losses import perceptual
 from pv_vae_jax.sharding import mesh as meshes
-from pv_vae_jax.training import state as states
-from pv_vae_jax.training import vae_step
+from pv_vae_jax.training import placement, vae_step
 from pv_vae_jax.training.run import Run
 from pv_vae_jax.training.stages import Stage
 
 PROGRAMS = ("train", "encode", "decode")
-SMALLEST = 2**14  # values; smaller leaves stay whole on each device
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,20 +44,6 @@ class Ahead:
     arguments: tuple[Any, ...]
     parameters: int
     optimizer: int
-
-
-def state_shardings(mesh: Mesh, shapes: Any) -> Any:
-    """How a tree of shapes is split over ``data``; the seam where rules of sharding come in."""
-    devices = mesh.shape["data"]
-
-    def sharding(leaf):
-        fitting = [size for size in leaf.shape if size % devices == 0]
-        if devices == 1 or np.prod(leaf.shape) < SMALLEST or not fitting:
-            return meshes.replicated(mesh)
-        axis = len(leaf.shape) - 1 - leaf.shape[::-1].index(max(fitting))
-        return NamedSharding(mesh, P(*[None] * axis, "data"))
-
-    return jax.tree.map(sharding, shapes)
 
 
 def bytes_on_one(tree: Any) -> int:
@@ -114,25 +96,16 @@ def _lpips(stage: Stage, mesh: Mesh) -> perceptual.LPIPS | None:
 
 def _train(run: Run, stage: Stage, bucket: tuple[int, ...], mesh: Mesh, withheld: int) -> Ahead:
     meshes.check_batch(mesh, bucket[2], stage.optimizer.accumulate)
-    channels = np.zeros(run.module.spec.channels, np.float32)
-    shapes = jax.eval_shape(
-        lambda: states.start(
-            run.initial_params(), channels, channels, stage, run.initial_adversary(stage)
-        )
+    placed = placement.of(run, stage, mesh)
+    state = _with(placed.shapes, placed.shardings)
+    function = vae_step.compiled(
+        vae_step.Networks(run.module, run.discriminator),
+        stage,
+        run.seed,
+        vae_step.Program(withheld, gan="gan" in stage.weights),
+        placed.shardings,
+        meshes.over_data(mesh),
     )
-    shardings = state_shardings(mesh, shapes)
-    state = _with(shapes, shardings)
-    networks = vae_step.Networks(run.module, run.discriminator)
-    program = vae_step.Program(withheld, gan="gan" in stage.weights)
-    whole = meshes.replicated(mesh)
-
-    def update(state, batch, judge):
-        gathered = jax.lax.with_sharding_constraint(state.params, whole)
-        return vae_step.train_step(
-            networks, stage, run.seed, program, state.replace(params=gathered), batch, judge
-        )
-
-    function = jax.jit(update, out_shardings=(shardings, whole), donate_argnums=0)
     arguments = (state, _batch(run, stage, bucket, mesh), _lpips(stage, mesh))
     parameters = bytes_on_one(state.params)
     return Ahead(function, arguments, parameters, bytes_on_one(state) - parameters)
