@@ -147,6 +147,13 @@ def base(model: str = "pv_vae_tiny") -> ConfigDict:
                 "decoder": decoder_stage(),
             },
             "runtime": {
+                # Devices = data x model, 0: what the other leaves.  slow: the axis that crosses
+                # slices, or hosts of GPUs (docs/scaling.md).
+                "mesh": {"data": 0, "model": 1, "slow": "data"},
+                # rules: (regex on the parameter path, mesh axes of its last axes) each; () for the
+                # defaults of pv_vae_jax/sharding/rules.py.  fsdp: parameters, EMA and slots of at
+                # least so many elements are split over data.
+                "sharding": {"rules": (), "fsdp": False, "least": 65_536},
                 "workers": 0,  # processes that read clips; 0 reads in threads
                 "threads": 2,
                 "log_every": 50,

@@ -11,7 +11,8 @@ The same command goes on where a killed or stopped run was, bit for bit.  SIGTER
 and stops.  Several processes (hosts) share one --workdir; they find one another by --coordinator,
 --processes and --process, or by --cluster (launch/hosts.py, docs/many_hosts.md).
 
-The workdir holds config.json, metrics.jsonl, tensorboard/, pictures/, checkpoints/.
+The workdir holds config.json, metrics.jsonl, tensorboard/, pictures/, checkpoints/, and in
+parameters.txt which device holds what (docs/scaling.md).
 """
 
 import sys
@@ -53,22 +54,26 @@ def main(arguments: list[str]) -> int:
     hosts.connect()
     from pv_vae_jax.core import storage, trees
     from pv_vae_jax.evaluation import during_training
-    from pv_vae_jax.training import loop, workdir
+    from pv_vae_jax.training import loop, placement, workdir
     from pv_vae_jax.training.run import Run
 
     config = CONFIG.value.to_dict()
     hosts.check_agreement(config)
     run = Run.of(config)
     folder = storage.path(WORKDIR.value)
+    placements = placement.of_run(run)
     changes = workdir.open_workdir(folder, config)
     if jax.process_index() == 0:
         for path, (old, new) in changes.items():
             print(f"config.{path.replace('/', '.')} was {old!r} and is now {new!r}.")
-        params = jax.eval_shape(run.initial_params)
-        print(f"{config['model']['name']} {run.module.spec}: {trees.count(params):,} parameters")
+        count = trees.count(placements[0].shapes.params)
+        print(f"{config['model']['name']} {run.module.spec}: {count:,} parameters")
+        for each in placements:
+            print(each.summary())
+        placement.write(folder / "parameters.txt", placements)
     evaluate = during_training.Evaluate(run)
     with hosts.failure_log(folder):
-        vae = loop.train(run, folder, evaluate)
+        vae = loop.train(run, folder, evaluate, placements)
     if vae is None:
         print("stopped; the same command goes on.", file=sys.stderr)
     elif jax.process_index() == 0:

@@ -6,7 +6,7 @@ import pathlib
 ROOT = pathlib.Path(__file__).parent.parent
 FLOORS = {
     "core": 0,
-    "layers": 1, "interface": 1, "withholding": 1, "sharding": 1,
+    "layers": 1, "interface": 1, "withholding": 1, "sharding": 1, "costs": 1,
     "models": 2, "pretrained": 2, "data": 2,
     "losses": 3, "zoo": 3, "metrics": 3,
     "objective": 4, "checkpoint": 4,

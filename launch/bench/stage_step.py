@@ -42,7 +42,7 @@ class StageStep:
         from pv_vae_jax.core import dims
         from pv_vae_jax.data.batch import Batch
         from pv_vae_jax.sharding import mesh as meshes
-        from pv_vae_jax.training import restore, vae_step
+        from pv_vae_jax.training import placement, restore, vae_step
         from pv_vae_jax.training.run import Run
 
         stages = config["stages"] | {name: config["stages"][name] | {"init_from": ""}}
@@ -61,13 +61,14 @@ class StageStep:
         )
         self._batch = meshes.put_batch(mesh, batch)
         self._lpips = meshes.put_replicated(mesh, run.lpips(stage))
-        self._state = restore.begin(run, stage, None, mesh)
+        placed = placement.of(run, stage, mesh)
+        self._state = restore.begin(run, placed, None)
         step = vae_step.compiled(
             vae_step.Networks(run.module, run.discriminator),
             stage,
             run.seed,
             vae_step.Program(gan="gan" in stage.weights),
-            meshes.replicated(mesh),
+            placed.shardings,
             meshes.over_data(mesh),
         )
         self._program = step.lower(self._state, self._batch, self._lpips).compile()

@@ -75,8 +75,13 @@ class Checkpoints:
         self._manager.close()
 
 
-def abstract_like(tree: Any, sharding: jax.sharding.Sharding) -> Any:
-    """Shapes and types of a tree, with a sharding, for :meth:`Checkpoints.restore`."""
+def abstract_like(tree: Any, shardings: Any) -> Any:
+    """Shapes and types of a tree with its shardings, for :meth:`Checkpoints.restore`.
+
+    They may be of another mesh, or of another number of devices, than what was saved.
+    """
     return jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree
+        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        tree,
+        shardings,
     )

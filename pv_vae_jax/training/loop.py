@@ -10,7 +10,7 @@ import contextlib
 import functools
 import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 
@@ -23,6 +23,7 @@ from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import calibration, reporting, restore, vae_step
 from pv_vae_jax.training import state as states
 from pv_vae_jax.training import workdir as workdirs
+from pv_vae_jax.training.placement import Placement, of_run
 from pv_vae_jax.training.run import Run
 from pv_vae_jax.training.stages import Stage
 from pv_vae_jax.training.stopping import StopRequests
@@ -68,19 +69,18 @@ class StageLoop:
     def __init__(
         self,
         run: Run,
-        stage: Stage,
+        placement: Placement,
         workdir: pathlib.Path,
         evaluate: Evaluator | None,
         offset: int,
     ):
         """Prepares; ``offset`` is the number of steps of the stages before."""
-        self.run, self.stage, self.workdir, self.evaluate = run, stage, workdir, evaluate
+        self.run, self.placement, self.workdir, self.evaluate = run, placement, workdir, evaluate
         self.offset = offset
         self.runtime = run.config["runtime"]
-        self.mesh = meshes.make_mesh()
-        self.checkpoints = restore.checkpoints_of(workdir, stage, self.runtime["keep"])
-        for _, _, batch, _ in stage.data.buckets:
-            meshes.check_batch(self.mesh, batch, stage.optimizer.accumulate)
+        self.stage, self.mesh = placement.stage, placement.mesh
+        self.part, self.parts = meshes.data_part(self.mesh)
+        self.checkpoints = restore.checkpoints_of(workdir, self.stage, self.runtime["keep"])
         self._steps: dict[vae_step.Program, Callable] = {}
 
     @functools.cached_property
@@ -95,18 +95,21 @@ class StageLoop:
     def state(self, before: states.TrainState | None) -> states.TrainState:
         """The state to go on from."""
         if self.checkpoints.latest() is None:
-            return restore.begin(self.run, self.stage, before, self.mesh)
-        return restore.resume(self.run, self.stage, self.checkpoints, self.mesh)[0]
+            return restore.begin(self.run, self.placement, before)
+        return restore.resume(self.checkpoints, self.placement)[0]
 
     def _save(self, state: states.TrainState, step: int) -> None:
         position = {"stage": self.stage.name, "step": step, "finished": step == self.stage.steps}
         self.checkpoints.save(step, state, position)
 
     def _evaluate(self, state: states.TrainState, step: int) -> dict[str, float]:
-        if self.evaluate is None or jax.process_index():
+        if self.evaluate is None:
+            return {}
+        vae = restore.video_vae(self.run, state)  # gathered by all processes, judged by one
+        if jax.process_index():
             return {}
         folder = self.workdir / "pictures" / f"{self.stage.name}-{step:07d}"
-        return self.evaluate(restore.video_vae(self.run, state), self.stage, folder)
+        return self.evaluate(vae, self.stage, folder)
 
     def train(
         self, state: states.TrainState, stop: StopRequests, earlier: tuple[str, ...]
@@ -123,8 +126,8 @@ class StageLoop:
         data = self.run.training_data(self.stage)
         batches = data.batches(
             start,
-            jax.process_index(),
-            jax.process_count(),
+            self.part,
+            self.parts,
             self.runtime["workers"],
             self.runtime["threads"],
         )
@@ -143,7 +146,7 @@ class StageLoop:
                     return state, False
                 batch = interval.timed("data", next, batches)
                 state, report = self._update(state, step, batch)
-                interval.add(report, len(batch.index) * jax.process_count())
+                interval.add(report, len(batch.index) * self.parts)
                 reporter.advance()
                 done = step + 1
                 if self._is_due("log_every", done):
@@ -175,7 +178,7 @@ class StageLoop:
                 self.stage,
                 self.run.seed,
                 program,
-                meshes.replicated(self.mesh),
+                self.placement.shardings,
                 meshes.over_data(self.mesh),
             )
         return self._steps[program](state, meshes.put_batch(self.mesh, batch), self._judge)
@@ -206,7 +209,7 @@ class StageLoop:
         if "encoder" in trained:
             videos = self.run.calibration_videos(self.stage, self.runtime["calibration_batches"])
             mean, std = calibration.latent_statistics(
-                self.run.module, jax.device_get(states.model_params(state)), videos
+                self.run.module, meshes.to_host(states.model_params(state)), videos
             )
             statistics = meshes.put_replicated(self.mesh, {"latent_mean": mean, "latent_std": std})
             state = state.replace(**statistics)
@@ -214,21 +217,28 @@ class StageLoop:
         return state
 
 
-def train(run: Run, workdir: pathlib.Path, evaluate: Evaluator | None = None) -> VideoVAE | None:
+def train(
+    run: Run,
+    workdir: pathlib.Path,
+    evaluate: Evaluator | None = None,
+    placements: Sequence[Placement] | None = None,
+) -> VideoVAE | None:
     """Runs all stages; the same call goes on where it was.
 
     Args:
       run: what to train.
       workdir: made by training/workdir.py.
       evaluate: called on the first process every ``runtime.evaluate_every`` steps.
+      placements: of the stages, by default those of the config on all devices.
 
     Returns:
       The trained model, or None if it was asked to stop.
     """
     before, offset, earlier = None, 0, ()
     with StopRequests() as stop:
-        for stage in run.stages:
-            loop = StageLoop(run, stage, workdir, evaluate, offset)
+        for placement in placements or of_run(run):
+            stage = placement.stage
+            loop = StageLoop(run, placement, workdir, evaluate, offset)
             state, complete = loop.state(before), True
             if not loop.finished():
                 state, complete = loop.train(state, stop, earlier)

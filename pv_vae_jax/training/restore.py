@@ -6,20 +6,23 @@ later stages           the model at the end of the stage before: its EMA, its st
 a stage with a checkpoint     that checkpoint, every bit of it
 """
 
+import functools
 import pathlib
 from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
+from jax.sharding import NamedSharding
 
 from pv_vae_jax.checkpoint import export
 from pv_vae_jax.checkpoint.manager import Checkpoints, abstract_like
 from pv_vae_jax.core import storage, trees
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.sharding import mesh as meshes
+from pv_vae_jax.training import placement as placements
 from pv_vae_jax.training import state as states
 from pv_vae_jax.training import workdir as workdirs
+from pv_vae_jax.training.placement import Placement
 from pv_vae_jax.training.run import Run
 from pv_vae_jax.training.stages import Stage
 
@@ -30,27 +33,21 @@ def checkpoints_of(workdir: pathlib.Path, stage: Stage, keep: int = 2) -> Checkp
 
 
 def video_vae(run: Run, state: states.TrainState) -> VideoVAE:
-    """The model that a state holds, as arrays of this host alone."""
-    params = jax.device_get(states.model_params(state))
-    mean, std = jax.device_get((state.latent_mean, state.latent_std))
+    """The model that a state holds, as arrays of this host; all processes call it together."""
+    params, mean, std = meshes.to_host(
+        (states.model_params(state), state.latent_mean, state.latent_std)
+    )
     return VideoVAE(run.module, params, mean, std, run.config["model"])
 
 
-def _abstract(run: Run, stage: Stage, mesh: Mesh) -> Any:
-    channels = np.zeros(run.module.spec.channels, np.float32)
-    shapes = jax.eval_shape(
-        lambda: states.start(
-            run.initial_params(), channels, channels, stage, run.initial_adversary(stage)
-        )
-    )
-    return abstract_like(shapes, meshes.replicated(mesh))
-
-
 def resume(
-    run: Run, stage: Stage, checkpoints: Checkpoints, mesh: Mesh, step: int | None = None
+    checkpoints: Checkpoints, placement: Placement, step: int | None = None
 ) -> tuple[states.TrainState, dict[str, Any]]:
-    """The state and position of a stage's checkpoint, the latest by default."""
-    return checkpoints.restore(_abstract(run, stage, mesh), step)
+    """The state and position of a stage's checkpoint, the latest by default.
+
+    The mesh that wrote it, and the number of devices, may have been others.
+    """
+    return checkpoints.restore(abstract_like(placement.shapes, placement.shardings), step)
 
 
 def _model_at(path: str) -> VideoVAE:
@@ -59,16 +56,16 @@ def _model_at(path: str) -> VideoVAE:
     return export.load(path)
 
 
-def begin(
-    run: Run, stage: Stage, before: states.TrainState | None, mesh: Mesh
-) -> states.TrainState:
+def begin(run: Run, placement: Placement, before: states.TrainState | None) -> states.TrainState:
     """The state at the first step of a stage; ``before`` is the end of the stage before it.
+
+    Slots and EMA are made where they lie: no device, and no host, ever holds all of them.
 
     Raises:
       ValueError: ``init_from`` holds a model of another form.
     """
-    channels = run.module.spec.channels
-    adversary = run.initial_adversary(stage, before.adversary if before else None)
+    stage, channels = placement.stage, run.module.spec.channels
+    discriminator = run.initial_discriminator(stage, before.adversary if before else None)
     if stage.init_from:
         source = _model_at(stage.init_from)
         fresh = trees.flatten(jax.eval_shape(run.initial_params))
@@ -89,8 +86,21 @@ def begin(
     else:
         params = run.initial_params()
         mean, std = np.zeros(channels, np.float32), np.ones(channels, np.float32)
-    start = states.start(params, mean, std, stage, adversary)
-    return meshes.put_replicated(mesh, jax.device_get(start))
+    return _placed(run, placement, params, mean, std, discriminator)
+
+
+def _placed(run: Run, placement: Placement, params, *others) -> states.TrainState:
+    """placements.start under jit; what is not on the mesh yet gets there leaf by leaf."""
+
+    def onto(leaf, sharding):
+        on_mesh = isinstance(getattr(leaf, "sharding", None), NamedSharding)
+        return leaf if on_mesh else meshes.put(sharding, leaf)
+
+    whole = meshes.replicated(placement.mesh)
+    params = jax.tree.map(onto, params, placement.shardings.params)
+    others = jax.tree.map(lambda leaf: onto(leaf, whole), others)
+    start = functools.partial(placements.start, run, placement.stage)
+    return jax.jit(start, out_shardings=placement.shardings)(params, *others)
 
 
 def exported_model(
@@ -110,13 +120,14 @@ def exported_model(
     known = {each.name: each for each in run.stages}
     if stage is not None and stage not in known:
         raise ValueError(f"{workdir} has no stage {stage!r}; its stages are: {', '.join(known)}.")
-    mesh = meshes.make_mesh()
+    mesh = meshes.make_mesh()  # of the devices here, whatever the run was trained on
     for each in reversed(run.stages) if stage is None else (known[stage],):
         if not storage.is_folder(workdir / "checkpoints" / each.name):
             continue
         checkpoints = checkpoints_of(workdir, each)
         if checkpoints.latest() is not None:
-            state, position = resume(run, each, checkpoints, mesh, step)
+            placement = placements.of_state(each, mesh, placements.shapes(run, each))
+            state, position = resume(checkpoints, placement, step)
             checkpoints.close()
             return video_vae(run, state), position
         checkpoints.close()

@@ -15,7 +15,6 @@ from pv_vae_jax.core import dims, rng, trees
 from pv_vae_jax.data import buckets, clips, images, pipeline, shards, sources, tfds_source
 from pv_vae_jax.losses import perceptual
 from pv_vae_jax.models import discriminators, sizes
-from pv_vae_jax.training import adversary
 from pv_vae_jax.training.adversary import Adversary
 from pv_vae_jax.training.stages import Stage, stages_of
 from pv_vae_jax.withholding import Withholding
@@ -69,21 +68,19 @@ class Run:
         clip = np.zeros((1, 1 + spec.temporal, spec.spatial, spec.spatial, 3), np.float32)
         return jax.jit(self.module.init)(rng.stream_key(self.seed, "init"), clip)["params"]
 
-    def initial_adversary(self, stage: Stage, before: Adversary | None = None) -> Any:
-        """The discriminator at the first step of a stage, {} without a GAN.
+    def initial_discriminator(self, stage: Stage, before: Adversary | None = None) -> trees.Tree:
+        """The discriminator's variables at the first step of a stage, {} without a GAN.
 
         It goes on from ``before``, that of an earlier stage, or is fresh, a function of the seed.
         """
         if "gan" not in stage.weights:
             return {}
         if before:
-            variables = before.variables
-        else:
-            side = max(2 ** len(self.discriminator.widths), self.module.spec.spatial)
-            clip = np.zeros((1, stage.data.frames, side, side, 3), np.float32)
-            key = rng.stream_key(self.seed, "init/discriminator")
-            variables = jax.jit(self.discriminator.init)(key, clip)
-        return adversary.start(variables, len(self.discriminator.kinds), stage)
+            return before.variables
+        side = max(2 ** len(self.discriminator.widths), self.module.spec.spatial)
+        clip = np.zeros((1, stage.data.frames, side, side, 3), np.float32)
+        key = rng.stream_key(self.seed, "init/discriminator")
+        return jax.jit(self.discriminator.init)(key, clip)
 
     def lpips(self, stage: Stage) -> perceptual.LPIPS | None:
         """The LPIPS of a stage, None without; its weights are fetched once if need be."""

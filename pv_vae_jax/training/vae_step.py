@@ -11,6 +11,7 @@ start from the state before the update and leave each other's bits alone.
 
 import dataclasses
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +24,8 @@ from pv_vae_jax.data.batch import Batch
 from pv_vae_jax.losses import pixel_terms
 from pv_vae_jax.losses.perceptual import LPIPS
 from pv_vae_jax.models.discriminators import Discriminator
+from pv_vae_jax.sharding import activations
+from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import adversary as adversaries
 from pv_vae_jax.training import optimizers
 from pv_vae_jax.training.stages import Stage
@@ -93,7 +96,7 @@ def _micro_batch(
     return (gradient, against, means), report | values
 
 
-def _gradients(networks, stage, seed, program, state, judge, batch):
+def gradients(networks, stage, seed, program, state, judge, batch):
     """Means over the micro-batches, and the summed report."""
     one = functools.partial(_micro_batch, networks, stage, seed, program, state, judge)
     parts = stage.optimizer.accumulate
@@ -143,7 +146,7 @@ def train_step(
             networks.discriminator, state.adversary, pixels.to_float(batch.video)
         )
         state = state.replace(adversary=adversary)
-    (gradient, against, means), report = _gradients(
+    (gradient, against, means), report = gradients(
         networks, stage, seed, program, state, judge, batch
     )
     trainable, _ = trees.partition(state.params, stage.trainable)
@@ -186,11 +189,32 @@ def train_step(
     return new, report
 
 
-def compiled(networks: Networks, stage: Stage, seed: int, program: Program, replicated, over_data):
-    """:func:`train_step` under ``jax.jit``, the state donated, with the mesh's shardings."""
+def compiled(
+    networks: Networks, stage: Stage, seed: int, program: Program, state: Any,
+    batch: jax.sharding.NamedSharding,
+):  # fmt: skip
+    """:func:`train_step` under ``jax.jit`` with explicit shardings, the state donated.
+
+    Args:
+      networks: as of :func:`train_step`, like ``stage``, ``seed`` and ``program``.
+      stage: stage.
+      seed: seed.
+      program: program.
+      state: sharding of the state, or a tree of one for each leaf; the new state has the same.
+      batch: sharding of the batch over ``data``; its mesh is that of the program.
+
+    Returns:
+      (state, batch, judge) to (state, report); judge and report are whole on every device.
+    """
+    whole = meshes.replicated(batch.mesh)
+
+    def step(state, batch_, judge):
+        with activations.pinned(batch.mesh):
+            return train_step(networks, stage, seed, program, state, batch_, judge)
+
     return jax.jit(
-        functools.partial(train_step, networks, stage, seed, program),
-        in_shardings=(replicated, over_data, replicated),
-        out_shardings=(replicated, replicated),
+        step,
+        in_shardings=(state, batch, whole),
+        out_shardings=(state, whole),
         donate_argnums=0,
     )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pv_vae_jax.sharding import mesh as meshes
-from pv_vae_jax.training import restore, workdir
+from pv_vae_jax.training import placement, restore, workdir
 from pv_vae_jax.training.run import Run
 from tests import tiny
 from tests.launch import runs
@@ -90,14 +90,15 @@ def test_the_export_of_a_run_is_its_ema_with_its_statistics(whole, tmp_path):
 def test_a_stage_starts_from_the_folder_of_another_run_with_one_key(whole):
     run = Run.of(workdir.read_config(whole))
     stage = dataclasses.replace(run.stages[0], init_from=str(whole))
-    began = jax.device_get(restore.begin(run, stage, None, meshes.make_mesh()))
+    placed = placement.of(run, stage, meshes.make_mesh())
+    began = jax.device_get(restore.begin(run, placed, None))
     model, _ = restore.exported_model(whole, run)
     jax.tree.map(np.testing.assert_array_equal, began.params, model.params)
     np.testing.assert_array_equal(began.latent_std, model.std)
     assert int(began.step) == 0 and model.std.std() > 0
     other = dataclasses.replace(run, module=tiny.module(channels=8))
     with pytest.raises(ValueError, match="init_from: .* is not a model of this form"):
-        restore.begin(other, stage, None, meshes.make_mesh())
+        restore.begin(other, placed, None)
 
 
 def test_updates_that_are_not_finite_in_a_row_save_and_end_the_run(tmp_path):

@@ -13,7 +13,7 @@ from pv_vae_jax.core import trees
 from pv_vae_jax.evaluation import during_training
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.sharding import mesh as meshes
-from pv_vae_jax.training import calibration, reporting, restore, vae_step
+from pv_vae_jax.training import calibration, placement, reporting, restore, vae_step
 from pv_vae_jax.training.run import Run
 from pv_vae_jax.withholding import Withholding
 from pv_vae_jax.zoo import registry
@@ -39,10 +39,11 @@ def run():
 def trained(run):
     """The state after two updates on rendered stills, and the report of the second."""
     (stage,), mesh = run.stages, meshes.make_mesh()
-    state = restore.begin(run, stage, None, mesh)
+    placed = placement.of(run, stage, mesh)
+    state = restore.begin(run, placed, None)
     step = vae_step.compiled(
         vae_step.Networks(run.module), stage, 0, vae_step.Program(),
-        meshes.replicated(mesh), meshes.over_data(mesh),
+        placed.shardings, meshes.over_data(mesh),
     )  # fmt: skip
     batches = run.training_data(stage).batches(0, threads=0)
     batch = next(batches)

@@ -1,0 +1,1 @@
+"""``python -m launch.compile``: what a run costs on devices that are not here."""

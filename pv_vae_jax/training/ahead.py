@@ -1,0 +1,162 @@
+"""The programs of a run, compiled for devices that are not here.
+
+    train     one update of a stage: generator, discriminator, LPIPS, EMA (vae_step.py)
+    encode    clips to the moments of the posterior
+    decode    latents to clips
+
+Nothing is drawn, loaded or run: state, batch and the weights of LPIPS are shapes with shardings,
+those of the config (placement.py).  Served, the parameters are whole on each device.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+
+from pv_vae_jax.core import dims, trees
+from pv_vae_jax.data.batch import Batch
+from pv_vae_jax.losses import perceptual
+from pv_vae_jax.sharding import mesh as meshes
+from pv_vae_jax.training import placement, vae_step
+from pv_vae_jax.training.run import Run
+from pv_vae_jax.training.stages import Stage
+from pv_vae_jax.withholding import masks
+
+PROGRAMS = ("train", "encode", "decode")
+
+
+@dataclasses.dataclass(frozen=True)
+class Ahead:
+    """A program that is ready to be lowered.
+
+    Attributes:
+      function: the jitted function.
+      arguments: shapes with shardings.
+      parameters: bytes of the model's parameters on one device.
+      optimizer: bytes of slots, EMA and the discriminator's side on one device.
+    """
+
+    function: Callable
+    arguments: tuple[Any, ...]
+    parameters: int
+    optimizer: int
+
+
+def bytes_on_one(tree: Any) -> int:
+    """Of shapes with shardings, on one device."""
+    return sum(
+        int(np.prod(leaf.sharding.shard_shape(leaf.shape))) * leaf.dtype.itemsize
+        for leaf in jax.tree.leaves(tree)
+    )
+
+
+def _with(shapes: Any, shardings: Any) -> Any:
+    return jax.tree.map(
+        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        shapes,
+        shardings,
+    )
+
+
+def _everywhere(shapes: Any, sharding: NamedSharding) -> Any:
+    return _with(shapes, jax.tree.map(lambda _: sharding, shapes))
+
+
+def _batch(run: Run, stage: Stage, bucket: tuple[int, ...], mesh: Mesh) -> Batch:
+    height, width, count, *_ = bucket
+    groups, rows, columns, _ = run.module.spec.latent_shape(stage.data.frames, height, width)
+    cells = (1, 1) if stage.withholding.kind in masks.WHOLE else (rows, columns)
+    shapes = Batch(
+        video=jax.ShapeDtypeStruct((count, stage.data.frames, height, width, 3), jnp.uint8),
+        observed=jax.ShapeDtypeStruct((count, groups, *cells), jnp.bool_),
+        index=jax.ShapeDtypeStruct((count,), jnp.uint32),
+        label=jax.ShapeDtypeStruct((count,), jnp.int32),
+    )
+    return _everywhere(shapes, meshes.over_data(mesh))
+
+
+def _lpips(stage: Stage, mesh: Mesh) -> perceptual.LPIPS | None:
+    """As :func:`~pv_vae_jax.losses.perceptual.load` makes it, without weights."""
+    if "lpips" not in stage.weights:
+        return None
+    network = perceptual.NETWORKS[stage.perceptual.backbone]
+    side = network.least
+    image = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
+    backbone = jax.eval_shape(network.init, jax.random.key(0), image)["params"]
+    heads = {
+        str(level): jax.ShapeDtypeStruct((width,), jnp.float32)
+        for level, width in enumerate(network.channels, start=1)
+    }
+    judge = perceptual.LPIPS({"backbone": backbone, "heads": heads}, network)
+    return _everywhere(judge, meshes.replicated(mesh))
+
+
+def _train(run: Run, stage: Stage, bucket: tuple[int, ...], mesh: Mesh, withheld: int) -> Ahead:
+    meshes.check_batch(mesh, bucket[2], stage.optimizer.accumulate)
+    placed = placement.of(run, stage, mesh)
+    state = _with(placed.shapes, placed.shardings)
+    function = vae_step.compiled(
+        vae_step.Networks(run.module, run.discriminator),
+        stage,
+        run.seed,
+        vae_step.Program(withheld, gan="gan" in stage.weights),
+        placed.shardings,
+        meshes.over_data(mesh),
+    )
+    arguments = (state, _batch(run, stage, bucket, mesh), _lpips(stage, mesh))
+    parameters = bytes_on_one(state.params)
+    return Ahead(function, arguments, parameters, bytes_on_one(state) - parameters)
+
+
+def _serve(what: str, run: Run, stage: Stage, bucket: tuple[int, ...], mesh: Mesh) -> Ahead:
+    height, width, count, *_ = bucket
+    meshes.check_batch(mesh, count, 1)
+    params = _everywhere(jax.eval_shape(run.initial_params), meshes.replicated(mesh))
+    shape = (count, stage.data.frames, height, width, 3)
+    method = "posterior"
+    if what == "decode":
+        shape = (count, *run.module.spec.latent_shape(*shape[1:4]))
+        method = "decode_raw"
+    clips = jax.ShapeDtypeStruct(shape, jnp.float32, sharding=meshes.over_data(mesh))
+    apply = functools.partial(run.module.apply, method=method)
+    function = jax.jit(
+        lambda params, clips: apply({"params": params}, clips),
+        out_shardings=meshes.over_data(mesh),
+    )
+    return Ahead(function, (params, clips), bytes_on_one(params), 0)
+
+
+def program(
+    what: str, run: Run, stage: Stage, bucket: tuple[int, ...], mesh: Mesh, withheld: int = 0
+) -> Ahead:
+    """A program of a run.
+
+    Args:
+      what: one of PROGRAMS.
+      run: its config.
+      stage: which of its stages.
+      bucket: (height, width, global batch, ...).
+      mesh: of the devices to compile for.
+      withheld: groups that ``slice`` does not encode in this update.
+
+    Raises:
+      ValueError: the batch does not divide over the devices, or a size does not fit the model.
+    """
+    if what not in PROGRAMS:
+        raise ValueError(f"--what {what}: the programs are {', '.join(PROGRAMS)}.")
+    groups = dims.groups_of(stage.data.frames, run.module.spec.temporal)
+    if not 0 <= withheld < groups:
+        raise ValueError(f"--withheld {withheld}: of {groups} groups at least one is seen.")
+    if what == "train":
+        return _train(run, stage, bucket, mesh, withheld)
+    return _serve(what, run, stage, bucket, mesh)
+
+
+def parameters(run: Run) -> int:
+    """Number of parameters of the model."""
+    return trees.count(jax.eval_shape(run.initial_params))

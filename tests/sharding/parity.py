@@ -1,0 +1,131 @@
+"""One device and many, compared: each leaf's gradient, and the losses of some SGD steps."""
+
+import functools
+
+import jax
+import numpy as np
+import optax
+
+from pv_vae_jax.core import trees
+from pv_vae_jax.models import discriminators
+from pv_vae_jax.sharding import activations
+from pv_vae_jax.sharding import mesh as meshes
+from pv_vae_jax.training import adversary as adversaries
+from pv_vae_jax.training import placement, vae_step
+from pv_vae_jax.training import state as states
+from pv_vae_jax.training.stages import Adversarial, Optimizer, Stage, StageData
+from pv_vae_jax.withholding import Withholding
+from tests import tiny
+
+RATE, STEPS, CLIPS = 1e-2, 5, 8
+TOLERANCE = 1e-5
+PLAIN = {"mse": 1.0, "difference": 1.0, "kl": 5e-4}
+KINDS = {
+    "plain": {"weights": PLAIN},
+    "gan": {"weights": PLAIN | {"gan": 0.5}},
+    "decoder": {"weights": {"mse": 1.0, "difference": 1.0}, "trainable": "^decoder/"},
+}
+# compiling is most of the time, and the values do not depend on how well it is done
+OPTIONS = {"xla_backend_optimization_level": 0}
+
+
+def stage_of(kind: str) -> Stage:
+    return Stage(
+        **{"trainable": ".*"} | KINDS[kind],
+        name=kind,
+        steps=100,
+        data=StageData(5, ((16, 16, CLIPS, 1),)),
+        withholding=Withholding(way="mask"),
+        optimizer=Optimizer(ema=0.5),
+        adversarial=Adversarial(lecam=0.1),
+    )
+
+
+@functools.cache
+def networks(kind: str, linear: bool):
+    """(modules, start): the state at the first step, as arrays of the host."""
+    module = tiny.LinearVAE() if linear else tiny.module(**tiny.SHALLOW)
+    stage, discriminator, adversary = stage_of(kind), None, {}
+    if kind == "gan":
+        discriminator = discriminators.build("frame", (8, 8), "spectral")
+        clip = np.zeros((1, 5, 16, 16, 3), np.float32)
+        variables = jax.jit(discriminator.init)(jax.random.key(5), clip)
+        adversary = adversaries.start(variables, 1, stage)
+    channels = np.zeros(4, np.float32), np.ones(4, np.float32)
+    state = states.start(tiny.params(module), *channels, stage, adversary)
+    return vae_step.Networks(module, discriminator), jax.device_get(state)
+
+
+def sgd(stage: Stage, modules: vae_step.Networks, state, batch):
+    """(state after a step of SGD, gradients by path, total): the real gradient, no Adam."""
+    program = vae_step.Program(gan="gan" in stage.weights)
+    (gradient, against, _), report = vae_step.gradients(
+        modules, stage, 0, program, state, None, batch
+    )
+    trainable, _ = trees.partition(state.params, stage.trainable)
+    moved = jax.tree.map(lambda p, g: p - RATE * g, trainable, gradient)
+    new = state.replace(step=state.step + 1, params=trees.merge(state.params, moved))
+    if program.gan:
+        adversary = state.adversary
+        moved = jax.tree.map(lambda p, g: p - RATE * g, adversary.params, against)
+        new = new.replace(adversary=adversary.replace(params=moved))
+    total, count = report["total"]
+    gradients = {"vae": gradient} | ({"discriminator": against} if program.gan else {})
+    return new, gradients, total / count
+
+
+def compiled(kind: str, mesh, linear: bool, **settings):
+    """(the program of :func:`sgd` on a mesh, the state on it); ``settings`` of rules.shardings."""
+    stage, (modules, start) = stage_of(kind), networks(kind, linear)
+    placed = placement.of_state(stage, mesh, start, **settings)
+
+    def step(state, batch):
+        with activations.pinned(mesh):
+            return sgd(stage, modules, state, batch)
+
+    state, batch = meshes.put(placed.shardings, start), meshes.put_batch(mesh, batch_at(0))
+    whole = meshes.replicated(mesh)
+    program = jax.jit(
+        step,
+        in_shardings=(placed.shardings, meshes.over_data(mesh)),
+        out_shardings=(placed.shardings, whole, whole),
+        donate_argnums=0,
+    )
+    return program.lower(state, batch).compile(OPTIONS), state
+
+
+def batch_at(step: int):
+    return tiny.batch((0, 1, 0, 1) * (CLIPS // 4), frames=5, first=step * CLIPS)
+
+
+def trajectory(program, state, mesh):
+    """(gradients of the first step by path, the losses of STEPS steps)."""
+    losses, first = [], None
+    for step in range(STEPS):
+        state, gradient, total = program(state, meshes.put_batch(mesh, batch_at(step)))
+        first = jax.device_get(gradient) if first is None else first
+        losses.append(float(total))
+    return trees.flatten(first), losses
+
+
+@functools.cache
+def on_one_device(kind: str, linear: bool):
+    mesh = meshes.make_mesh(devices=jax.devices()[:1])
+    return trajectory(*compiled(kind, mesh, linear), mesh)
+
+
+def differences(one, many) -> list[str]:
+    """What differs by more than TOLERANCE: leaves' gradients, by their norm, and losses."""
+    (gradient, losses), (other, other_losses) = one, many
+    assert set(gradient) == set(other) and len(losses) == len(other_losses)
+    norm = float(optax.tree.norm(gradient))
+    found = []
+    for path, leaf in gradient.items():
+        # a leaf that has no gradient but rounding is judged by the whole
+        allowed = TOLERANCE * max(np.linalg.norm(leaf), 1e-6 * norm)
+        if not np.linalg.norm(other[path] - leaf) <= allowed:
+            found.append(path)
+    for step, (a, b) in enumerate(zip(losses, other_losses, strict=True)):
+        if not abs(a - b) <= TOLERANCE * abs(a):
+            found.append(f"loss of step {step}")
+    return found
