@@ -60,14 +60,11 @@ def learns_and_resumes(run, folder):
     again = trained(run, folder)
     assert len(whole) > 10 and set(whole) == set(again)
     assert not [path for path in whole if not np.array_equal(whole[path], again[path])]
-    return records
 
 
-@pytest.mark.parametrize("variant", ["infill", "prediction"])
+@pytest.mark.parametrize("variant", ["infill", "cells"])
 def test_a_model_of_two_matrices_learns_and_resumes_bit_for_bit(variant, tmp_path):
-    records = learns_and_resumes(run_of(variant, tiny.LinearVAE()), tmp_path / "run")
-    # with the loss of prediction alone, observed frames are in no term
-    assert all(("mse/observed" in record) == (variant == "infill") for record in records)
+    learns_and_resumes(run_of(variant, tiny.LinearVAE()), tmp_path / "run")
 
 
 @pytest.mark.slow
