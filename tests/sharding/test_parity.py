@@ -60,7 +60,9 @@ def test_every_mesh_has_the_gradients_and_losses_of_one_device(model, fsdp, kind
     assert not found
     if model == 1:
         moved = collectives(program.as_text())
-        assert "all-to-all" not in moved and moved.get("all-gather", 0) <= 27 * 48 * 8  # the largest kernel
+        assert (
+            "all-to-all" not in moved and moved.get("all-gather", 0) <= 27 * 48 * 8
+        )  # the largest kernel
 
 
 def sharded_by_hand(mean_over=("data",), split="data"):
