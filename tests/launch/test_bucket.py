@@ -53,7 +53,7 @@ def test_the_folder_of_a_run_can_be_in_a_bucket(bucket, tmp_path):
     checkpoints.close()
     again = Checkpoints(run / "checkpoints" / "predictive", keep=2)
     assert again.steps() == (2, 3)
-    restored, position = again.restore(abstract_like(state, device))
+    restored, position = again.restore(abstract_like(state, jax.tree.map(lambda _: device, state)))
     jax.tree.map(np.testing.assert_array_equal, restored, leaves)
     assert position == {"step": 3}
     again.close()

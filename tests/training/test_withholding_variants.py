@@ -10,8 +10,7 @@ import pytest
 
 from configs import withholding
 from pv_vae_jax.core import trees
-from pv_vae_jax.sharding import mesh as meshes
-from pv_vae_jax.training import loop, restore, workdir
+from pv_vae_jax.training import loop, placement, restore, workdir
 from pv_vae_jax.training.run import Run
 from tests import tiny
 
@@ -38,9 +37,9 @@ def trained(run, folder):
     """The last state, as arrays by path."""
     workdir.open_workdir(folder, run.config)
     loop.train(run, folder)
-    (stage,), mesh = run.stages, meshes.make_mesh()
-    checkpoints = restore.checkpoints_of(folder, stage)
-    state, _ = restore.resume(run, stage, checkpoints, mesh)
+    (placed,) = placement.of_run(run)
+    checkpoints = restore.checkpoints_of(folder, placed.stage)
+    state, _ = restore.resume(checkpoints, placed)
     checkpoints.close()
     state = jax.device_get(state)
     return {
