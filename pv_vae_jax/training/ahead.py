@@ -37,7 +37,7 @@ class Ahead:
     Attributes:
       function: the jitted function.
       arguments: shapes with shardings.
-      parameters: bytes of the model's parameters on one device.
+      parameters: bytes of the model's parameters on one device; decoding and encoding use a part.
       optimizer: bytes of slots, EMA and the discriminator's side on one device.
     """
 
