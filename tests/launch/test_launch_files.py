@@ -14,8 +14,10 @@ TRAIN = ["--config=configs/pv_vae_661m.py", "--workdir=gs://bucket/my runs/full"
 
 
 def shell(*command, **environment):
+    # doors that other tests called set the cache for their own process
+    ours = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
     return subprocess.run(
-        ["bash", *command], cwd=ROOT, env=os.environ | environment, capture_output=True, text=True,
+        ["bash", *command], cwd=ROOT, env=ours | environment, capture_output=True, text=True,
         timeout=60,
     )  # fmt: skip
 
