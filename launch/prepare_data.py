@@ -1,6 +1,7 @@
 """Prepares videos for training: shots, shrunk and coded anew, as ArrayRecord shards.
 
     python -m launch.prepare_data --from=/path/to/videos --out=/path/to/shards
+    python -m launch.prepare_data --tfds=ucf101/ucf101_1:2.0.0 --tfds_held_out=test --out=...
     python -m launch.train --config=... --config.data.shards=/path/to/shards
 
 Shots are found, static and black pieces dropped, sources split into train and held_out; manifest
@@ -41,16 +42,27 @@ def _parser() -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser(prog="python -m launch.prepare_data", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument(
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument(
         "--from",
         dest="where",
-        required=True,
-        help="a folder, a list (a path a line; .csv, .tsv, .jsonl with labels), or a video",
+        help="a folder, a list (a path a line; .csv, .tsv, .jsonl with labels), or a video; a path "
+        "or a URL",
     )
+    where.add_argument("--tfds", help="a set that TFDS has prepared, NAME/CONFIG:VERSION")
     parser.add_argument(
         "--labels", default="", choices=("", "folder"), help="folder: names of class folders"
     )
-    parser.add_argument("--out", required=True, help="folder of the shards; made if missing")
+    parser.add_argument("--tfds_split", default="train", help="the split (default: train)")
+    parser.add_argument("--tfds_held_out", default="", help="a split that is held out whole")
+    parser.add_argument(
+        "--tfds_features", action="append", default=[], metavar="ROLE=FEATURE",
+        help="pixels, label or caption, where the guess would be wrong",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tfds_rate", type=float, default=25.0, help="frames per second of a set of frames (25)"
+    )
+    parser.add_argument("--out", required=True, help="folder of the shards, or its URL")
     parser.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)"
     )
@@ -64,6 +76,26 @@ def _parser() -> argparse.ArgumentParser:
             help=f"{HELP[field.name]} (default: {field.default})",
         )
     return parser
+
+
+def _sources(options: argparse.Namespace) -> tuple[list, tuple[str, ...]]:
+    """The items, and the names of their classes."""
+    from pv_vae_jax.data import tfds_source
+    from pv_vae_jax.data.prepare import items
+
+    if not options.tfds:
+        return items.of(options.where, options.labels)
+    features = dict(each.partition("=")[::2] for each in options.tfds_features)
+    if set(features) - set(tfds_source.ROLES):
+        raise ValueError(
+            f"--tfds_features={options.tfds_features[0]}: write it as ROLE=FEATURE, with one of "
+            f"the roles {', '.join(tfds_source.ROLES)}."
+        )
+    if options.tfds_rate <= 0:
+        raise ValueError(f"--tfds_rate is frames per second, above 0; got {options.tfds_rate}.")
+    return items.of_tfds(
+        options.tfds, options.tfds_split, options.tfds_held_out, features, options.tfds_rate
+    )
 
 
 def report(counts: dict[str, Any], out: str) -> str:
@@ -91,11 +123,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.workers < 1:
         raise ValueError(f"--workers is a number from 1, got {options.workers}.")
     from pv_vae_jax.data import shard_index
-    from pv_vae_jax.data.prepare import items, pieces
+    from pv_vae_jax.data.prepare import pieces
 
     names = [field.name for field in dataclasses.fields(pieces.Rules)]
     rules = pieces.Rules(**{name: getattr(options, name) for name in names})
-    sources, classes = items.of(options.where, options.labels)
+    sources, classes = _sources(options)
     if options.beam:
         from pv_vae_jax.data.prepare import beam
 

@@ -99,21 +99,22 @@ def time_stamps(film: str | bytes) -> tuple[list[int], str]:
     return sorted(set(stamps)), ""
 
 
-def probe(path: str | os.PathLike) -> Entry:
-    """What is known of one file; a bad one has a ``reason`` and raises nothing."""
-    path = storage.absolute(path)
+def probe(film: str | os.PathLike | bytes) -> Entry:
+    """What is known of one file, or of its bytes; a bad one has a ``reason``, nothing raises."""
+    path = "" if isinstance(film, bytes) else storage.absolute(film)
+    film = film if isinstance(film, bytes) else path
     try:
-        entry = Entry(path, *storage.stat(path))
+        entry = Entry(path, *(storage.stat(path) if path else (len(film), 0)))
         if not entry.size:
             return dataclasses.replace(entry, reason="empty file")
-        with video_files.container_of(path) as container:
+        with video_files.container_of(film) as container:
             stream = container.streams.video[0]
             base, rate = stream.time_base, stream.average_rate
             frame = next(iter(container.decode(stream)), None)
             if frame is None:
                 return dataclasses.replace(entry, reason="no frame can be decoded")
             height, width = video_files.upright(frame).shape[:2]
-        stamps, reason = time_stamps(path)
+        stamps, reason = time_stamps(film)
     except (av.FFmpegError, OSError, IndexError, ValueError) as error:
         known = dataclasses.replace(entry) if "entry" in locals() else Entry(path)
         return dataclasses.replace(known, reason=video_files.reason_of(error))

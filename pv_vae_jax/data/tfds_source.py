@@ -39,6 +39,8 @@ class TFDS:
       roles: which feature is the pixels, the label, the caption ("" for none).
       kind: of the pixels: "frames", "film", "still" or "array".
       classes: names of the labels by number.
+      full_name: of the set, "name/config/version", wherever it stands.
+      bytes_of_example: in the mean over the split, as it is stored.
     """
 
     refused: dict[str, str] = {}
@@ -66,6 +68,7 @@ class TFDS:
             raise ValueError(f"span is two fractions, 0 <= from < to <= 1, got {tuple(span)}.")
         self.name, self.split = name, split
         builder = _opened(name)
+        self.full_name = builder.info.full_name
         known = dict(builder.info.features)
         self.roles = _roles(name, known, features or {})
         self.kind = _kind(name, self.roles["pixels"], known[self.roles["pixels"]])
@@ -74,6 +77,7 @@ class TFDS:
         self._data = _data_source(builder, name, split, self.roles["pixels"], self.kind)
         first, end = (math.ceil(len(self._data) * part - 1e-9) for part in span)
         self._first, self._clips = first, end - first
+        self.bytes_of_example = builder.info.splits[split].num_bytes // max(1, len(self._data))
         if not self._clips:
             raise ValueError(
                 f"{name}: of the {len(self._data)} examples of {split} none is in the span "
@@ -94,20 +98,26 @@ class TFDS:
 
     def clip(self, j: int, draw: Draw, frames: int, height: int, width: int) -> Clip:
         """Clip ``j`` under ``draw``, equation (1); ClipError if the example fails."""
-        number = self._first + j
-        name = f"{self.name} {self.split} {number}"
-        try:
-            example = self._data[number]
-        except Exception as error:  # a damaged or missing shard: the reader raises what it likes
-            raise ClipError(name, f"cannot be read: {' '.join(str(error).split())}") from error
-        pixels = example[self.roles["pixels"]]
+        name = self._name(j)
+        pixels, label, caption = self.example(j)
         least = math.ceil(max(height, width) / draw.scale)
         chosen = self._pictures(pixels, draw, frames, least, name)
         video = np.stack([draw.resized(picture, height, width) for picture in chosen])
+        return Clip(np.ascontiguousarray(draw.oriented(video)), name, label, caption)
+
+    def _name(self, j: int) -> str:
+        return f"{self.name} {self.split} {self._first + j}"
+
+    def example(self, j: int) -> tuple[Any, int, str]:
+        """(pixels as they are stored, label or -1, caption or ""); ClipError if damaged."""
+        try:
+            example = self._data[self._first + j]
+        except Exception as error:  # a damaged or missing shard: the reader raises what it likes
+            said = " ".join(str(error).split())
+            raise ClipError(self._name(j), f"cannot be read: {said}") from error
         label, caption = (example.get(self.roles[role]) for role in ROLES[1:])
-        return Clip(
-            np.ascontiguousarray(draw.oriented(video)),
-            name,
+        return (
+            example[self.roles["pixels"]],
             -1 if label is None else int(label),
             caption.decode(errors="replace") if isinstance(caption, bytes) else str(caption or ""),
         )

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import time
 
 import gcsfs
 import jax
@@ -12,8 +13,10 @@ import pytest
 from pv_vae_jax.checkpoint import export
 from pv_vae_jax.checkpoint.manager import Checkpoints, abstract_like
 from pv_vae_jax.core import storage
-from pv_vae_jax.data import shard_index, shards, sources, video_files
+from pv_vae_jax.data import rendered, shard_index, shards, sources, video_files
 from pv_vae_jax.data.clips import ClipError, Draw
+from pv_vae_jax.data.prepare import assemble, items, pieces
+from pv_vae_jax.data.prepare import run as preparation
 from pv_vae_jax.training import reporting, workdir
 from pv_vae_jax.zoo import registry
 from tests import buckets, tiny
@@ -105,14 +108,18 @@ def test_a_bucket_that_is_not_there_and_one_without_permission_are_sentences(buc
     gcsfs.GCSFileSystem.clear_instance_cache()
 
 
-@pytest.mark.slow  # five processes: train twice here, twice at a bucket, export
-def test_a_run_in_a_bucket_is_the_run_of_a_folder_across_a_stop(bucket, tmp_path):
-    config = f"{runs.CONFIG}:6"
-    once = "--config.stages.predictive.steps=3", "--config.run=('predictive',)"
+@pytest.mark.slow  # five processes: train once here, twice at a bucket, export both
+def test_a_run_in_a_bucket_is_the_run_of_a_folder_across_a_kill(bucket, tmp_path):
+    config = f"{runs.CONFIG}:60"
     assert runs.train(tmp_path / "run", config=config).returncode == 0
-    for arguments in (once[:1], ()):
-        done = runs.train(f"{bucket}/runs/c", *arguments, config=config)
-        assert done.returncode == 0, done.stderr
+    killed = runs.start(f"{bucket}/runs/c", config=config)
+    while not storage.exists(f"{bucket}/runs/c/checkpoints/predictive/3"):
+        assert killed.poll() is None, killed.stdout.read()
+        time.sleep(0.05)
+    runs.kill(killed)
+    assert not storage.exists(f"{bucket}/runs/c/checkpoints/decoder")
+    done = runs.train(f"{bucket}/runs/c", config=config)
+    assert done.returncode == 0, done.stderr
     found = []
     for run in (tmp_path / "run", f"{bucket}/runs/c"):
         out = f"{bucket}/exports/{os.path.basename(run)}.npz"
@@ -125,6 +132,38 @@ def test_a_run_in_a_bucket_is_the_run_of_a_folder_across_a_stop(bucket, tmp_path
     places = [(each["stage"], each["step"]) for each in map(json.loads, lines)]
     assert len(places) == len(set(places)) and places[-1][0] == "decoder"
     assert storage.exists(f"{bucket}/runs/c/results.json")
+
+
+def test_films_in_a_bucket_are_prepared_into_a_bucket(bucket, tmp_path, monkeypatch):
+    monkeypatch.setenv("PV_VAE_JAX_CACHE", str(tmp_path / "cache"))
+    for seed in range(3):
+        path = tmp_path / "films" / f"{seed}.mp4"
+        video_files.write(path, [rendered.render(seed, 20, 48, 64)])
+        storage.write(f"{bucket}/raw/{path.name}", path.read_bytes())
+    rules = pieces.Rules(frames=9, shortest=5, side=32, group=4, shards=2)
+    here = preparation.prepare(items.of(tmp_path / "films")[0], tmp_path / "out", rules, 1, False)
+    sources, written = items.of(f"{bucket}/raw")[0], []
+    real = assemble.write_shard
+
+    def dies(path, data):
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        written.append(path)
+        return real(path, data)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(assemble, "write_shard", dies)
+        preparation.prepare(sources, f"{bucket}/out", rules, 1, False)
+    assert not storage.exists(f"{bucket}/out/index.json")
+    assert preparation.prepare(sources, f"{bucket}/out", rules, 1, False) == here
+    there = {os.path.basename(name): name for name in storage.files_under(f"{bucket}/out")}
+    assert sorted(there) == sorted(path.name for path in (tmp_path / "out").iterdir())
+    for name, url in there.items():
+        assert storage.read(url) == (tmp_path / "out" / name).read_bytes(), name
+    assert (
+        preparation.prepare(sources, f"{bucket}/out", rules, 1, False) == here
+    )  # and is told as done
+    assert not list((tmp_path / "cache" / "prepare").iterdir())
 
 
 def test_shards_in_a_bucket_are_copied_once_and_compared(bucket, tmp_path, monkeypatch):

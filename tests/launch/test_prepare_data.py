@@ -15,7 +15,7 @@ import pytest
 from launch import prepare_data
 from pv_vae_jax.data import rendered, shard_index, shards, video_files
 from pv_vae_jax.data.clips import Draw
-from pv_vae_jax.data.prepare import items, pieces, run, unit
+from pv_vae_jax.data.prepare import items, originals, pieces, run, unit
 from tests.data import films
 from tests.launch import runs
 
@@ -45,7 +45,7 @@ def videos(tmp_path_factory):
 def share_of(videos):
     """What holds out the one film whose sha256 is largest, whatever x264 made of them."""
     films_of = videos.rglob("film.mp4") if videos.is_dir() else []
-    fractions = {items.fraction(items.content(str(path))) for path in films_of}
+    fractions = {items.fraction(originals.content(str(path))) for path in films_of}
     *_, below, above = [0.0, 0.0, *sorted(fractions)]
     return 1 - (below + above) / 2
 
@@ -242,6 +242,59 @@ def test_labels_and_captions_of_a_list_stand_in_the_records(videos, tmp_path):
     assert source.classes == ("bike", "swim")
     clips = [source.clip(j, Draw(), 9, 32, 32) for j in range(len(source))]
     assert {(clip.label, clip.caption) for clip in clips} == {(1, "from above"), (0, "")}
+
+
+@pytest.fixture(scope="module")
+def data_sets(tmp_path_factory):
+    """tests/data/tfds_sets as sets of frames and of films: (a folder, names of the builders)."""
+    import tensorflow_datasets as tfds
+
+    from tests.data.tfds_sets.numbered import Numbered
+
+    folder = tmp_path_factory.mktemp("tfds")
+    tfds.disable_progress_bar()
+    for config in ("frames", "mp4"):
+        builder = Numbered(config=config, data_dir=folder, file_format="array_record")
+        builder.download_and_prepare()
+    return folder / "numbered"
+
+
+@pytest.mark.parametrize("config", ["frames", "mp4"])
+def test_a_tfds_set_becomes_records_with_its_labels_and_splits(data_sets, tmp_path, config):
+    rules = {"frames": 9, "shortest": 5, "cut": 255, "clear": 256, "static": 0, "codec": "jpeg"}
+    where = [f"--tfds={data_sets / config / '1.0.0'}", "--tfds_held_out=test", "--workers=1"]
+    where += ["--tfds_features=pixels=film"] if config == "mp4" else ["--tfds_rate=12.5"]
+    rules = [f"--{name}={value}" for name, value in rules.items()]
+    out = tmp_path / "out"
+    assert prepare_data.main([*where, *rules, f"--out={out}", "--quiet"]) == 0
+    made = {}
+    for split in shard_index.SPLITS:
+        source = shards.Shards(out, split)
+        assert source.classes == ("run", "swim", "walk")
+        for number in range(len(source._lengths)):
+            record = source.record(number)
+            n = int(record.caption.removeprefix("film "))
+            assert record.label == n % 3 and (split == "held_out") == (n >= 6)
+            assert record.rate == (12.5 if config == "frames" else 25)
+            clip = source.clip(number, Draw(), record.frames, record.height, record.width)
+            first = record.first
+            assert list(films.numbers(clip.video)) == list(range(first, first + record.frames))
+            made.setdefault(n, []).append((first, record.frames))
+    assert sorted(made) == list(range(8))
+    for n, parts in made.items():
+        assert sum(frames for _, frames in parts) in (18, 20 + n)  # a rest below 5 is dropped
+    lines = (out / "manifest.jsonl").read_text().splitlines()
+    assert json.loads(lines[0])["source"] == f"numbered/{config}/1.0.0 train 0"
+
+
+def test_a_tfds_set_that_cannot_be_prepared_is_a_sentence(data_sets, tmp_path):
+    at, out = data_sets / "mp4" / "1.0.0", f"--out={tmp_path}"
+    with pytest.raises(ValueError, match="which feature is the pixels"):
+        prepare_data.main([f"--tfds={at}", out])
+    with pytest.raises(ValueError, match="one of the roles pixels, label, caption"):
+        prepare_data.main([f"--tfds={at}", out, "--tfds_features=film"])
+    with pytest.raises(ValueError, match="--tfds_rate is frames per second, above 0; got -1"):
+        prepare_data.main([f"--tfds={at}", out, "--tfds_rate=-1"])
 
 
 def test_the_door_says_what_it_did_and_refuses_in_a_sentence(videos, tmp_path, capsys):

@@ -11,7 +11,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import pathlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -47,14 +46,23 @@ def place_in_shard(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def write_shard(path: pathlib.Path, data: Iterable[bytes]) -> None:
-    """Writes a shard, whole or not at all."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    writer = array_record_module.ArrayRecordWriter(str(part), OPTIONS)
-    for record in data:
-        writer.write(record)
-    writer.close()
-    os.replace(part, path)
+def folder_of(out: str | os.PathLike) -> Any:
+    """``out`` as an absolute path, or as the path of a URL."""
+    path = storage.path(out)
+    return path if storage.is_url(out) else path.expanduser().absolute()
+
+
+def write_shard(path: Any, data: Iterable[bytes]) -> dict[str, Any]:
+    """Writes a shard, whole or not at all; returns its name, bytes and sha256."""
+    with storage.whole(path) as part:
+        writer = array_record_module.ArrayRecordWriter(str(part), OPTIONS)
+        for record in data:
+            writer.write(record)
+        writer.close()
+        with part.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        size = part.stat().st_size
+    return {"name": path.name, "bytes": size, "sha256": digest}
 
 
 def without_copies(reports: list[Report]) -> list[Report]:
@@ -79,7 +87,7 @@ def refuse_none(reports: list[Report]) -> None:
 
 
 def finish(
-    folder: pathlib.Path,
+    folder: Any,
     shards: dict[str, list[dict[str, Any]]],
     reports: list[Report],
     prepared: dict[str, Any],
@@ -87,7 +95,7 @@ def finish(
     """Writes the manifest, the counts and, last, the index; returns the counts.
 
     Args:
-      folder: where the shards are.
+      folder: where the shards are, what :func:`folder_of` gives.
       shards: by split, see ``shard_index.write``.
       reports: of all sources, in order.
       prepared: the rules and the sources, kept in the index.
@@ -105,9 +113,9 @@ def finish(
     return counts
 
 
-def counts_in(folder: pathlib.Path) -> dict[str, Any]:
+def counts_in(folder: Any) -> dict[str, Any]:
     """The counts of a folder that is finished."""
-    return json.loads((folder / COUNTS).read_text())
+    return json.loads(storage.read(folder / COUNTS))
 
 
 def counts_of(reports: list[Report]) -> dict[str, Any]:

@@ -6,19 +6,21 @@
     reports, shards -> manifest, counts, index
 
 Units, shards and their order are those of data/prepare/assemble.py, so the folder holds the bytes
-that ``run.prepare`` makes on one machine.  Sources and ``out`` are paths that every worker sees.
+that ``run.prepare`` makes on one machine.  Sources and ``out`` are paths that every worker sees,
+or URLs.
 Beam starts failed work again by itself; an interrupted pipeline starts anew.
 """
 
-import hashlib
 import json
 import pathlib
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from pv_vae_jax.core import storage
 from pv_vae_jax.data import shard_index
-from pv_vae_jax.data.prepare import assemble, items, pieces, unit, work
+from pv_vae_jax.data.clips import ClipError
+from pv_vae_jax.data.prepare import assemble, items, originals, pieces, unit, work
 
 Entry = tuple[str, int, bytes]  # key, frames and bytes of a record
 
@@ -38,8 +40,8 @@ def _digest(numbered: tuple[int, items.Item]) -> tuple[str, tuple[int, items.Ite
     """A source with its content; one that cannot be read is alone."""
     number, item = numbered
     try:
-        return items.content(item.path), numbered
-    except OSError:
+        return originals.opened(item).digest, numbered
+    except (OSError, ClipError):
         return f"unreadable {number}", numbered
 
 
@@ -75,14 +77,9 @@ def _write(
 ) -> tuple[str, dict[str, Any]]:
     (split, number, count), entries = shard
     entries = sorted(entries, key=lambda entry: assemble.place_in_shard(entry[0]))
-    path = pathlib.Path(out, assemble.name_of(split, number, count))
-    assemble.write_shard(path, (data for _, _, data in entries))
-    return split, {
-        "name": path.name,
-        "records": [frames for _, frames, _ in entries],
-        "bytes": path.stat().st_size,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-    }
+    path = assemble.folder_of(out) / assemble.name_of(split, number, count)
+    described = assemble.write_shard(path, (data for _, _, data in entries))
+    return split, {**described, "records": [frames for _, frames, _ in entries]}
 
 
 def _empty(
@@ -114,7 +111,7 @@ def _finish(
         for split in shard_index.SPLITS
     }
     in_order = [report for _, report in sorted(reports, key=lambda numbered: numbered[0])]
-    assemble.finish(pathlib.Path(out), shards, in_order, prepared)
+    assemble.finish(assemble.folder_of(out), shards, in_order, prepared)
 
 
 def prepare(
@@ -138,10 +135,10 @@ def prepare(
     beam = _beam()
     from apache_beam.options import pipeline_options
 
-    folder = pathlib.Path(out).expanduser().absolute()
-    folder.mkdir(parents=True, exist_ok=True)
-    request = work.prepared(rules, sources, [size for size, _ in work.stamps(sources)])
-    if (folder / shard_index.NAME).exists():
+    folder = assemble.folder_of(out)
+    storage.make_folder(folder)
+    request = work.prepared(rules, sources)
+    if storage.exists(folder / shard_index.NAME):
         work.refuse_other(folder, shard_index.read(folder)["prepared"], request)
         return assemble.counts_in(folder)
     options = pipeline_options.PipelineOptions(list(arguments), save_main_session=False)
@@ -186,7 +183,7 @@ def prepare(
                 prepared=request,
             )
         )
-    lines = (folder / assemble.MANIFEST).read_text().splitlines()
+    lines = storage.read(folder / assemble.MANIFEST).decode().splitlines()
     try:
         assemble.refuse_none([unit.Report(**json.loads(line)) for line in lines])
     except FileNotFoundError:

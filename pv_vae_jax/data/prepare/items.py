@@ -1,7 +1,7 @@
-"""What is prepared: one item for each source file, and the split that it belongs to.
+"""What is prepared: an item for each film, in a file or in a TFDS set, and its split.
 
-    f(item) = sha256(its key, or else the content of its file), 52 bits as a fraction     (1)
-    split   = held_out where f >= 1 - share, else train
+    f(item) = sha256(its key, or else its content), 52 bits as a fraction                 (1)
+    split   = held_out where f >= 1 - share, else train; or what the item says
 
 So all that is cut from a file is on one side, copies of a file too, and a folder can grow; items
 that belong together (scenes of one film in several files) are given one key.
@@ -10,24 +10,44 @@ that belong together (scenes of one film in several files) are given one key.
 import dataclasses
 import hashlib
 import os
-import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from pv_vae_jax.data import manifest
+from pv_vae_jax.core import storage
+from pv_vae_jax.data import manifest, tfds_source
 
 DIGITS = 13  # hexadecimal digits of a fraction of 52 bits
 
 
 @dataclasses.dataclass(frozen=True)
-class Item:
-    """One source file.
+class Example:
+    """Where an example of a TFDS set is (data/tfds_source.py).
 
     Attributes:
-      path: absolute.
+      split: of the set.
+      number: of the example.
+      features: (role, feature) where the guess would be wrong.
+      rate: frames per second, of a set that holds frames.
+    """
+
+    split: str
+    number: int
+    features: tuple[tuple[str, str], ...] = ()
+    rate: float = 25.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    """One source.
+
+    Attributes:
+      path: absolute, or a URL; of an example the name of its set.
       name: what its records say as their source; the same wherever the folder is.
-      label: the class, -1 for none.
+      label: the class, -1 for none; an example says its own, as its caption.
       caption: a sentence, "" for none.
-      key: of those that must be in one split; "" for the file's content.
+      key: of those that must be in one split; "" for the content.
+      split: of the shards, "" for equation (1).
+      example: where it is in a TFDS set; None for a file.
+      stamp: bytes, and a number that changes with them; (0, 0) if they are not to be had.
     """
 
     path: str
@@ -35,6 +55,9 @@ class Item:
     label: int = -1
     caption: str = ""
     key: str = ""
+    split: str = ""
+    example: Example | None = None
+    stamp: tuple[int, int] = (0, 0)
 
 
 def of(
@@ -54,24 +77,71 @@ def of(
       FileNotFoundError: nothing is there.
       ValueError: an unreadable list.
     """
-    root = None
+    root = ""
     if isinstance(where, str | os.PathLike):
-        path = pathlib.Path(where).expanduser().absolute()
-        root = path if path.is_dir() else path.parent
+        root = storage.absolute(os.path.expanduser(where)).rstrip("/")
+        root = root if storage.is_folder(root) else root.rpartition("/")[0]
     listed = manifest.items_of(where, labels=labels)
-    found = [Item(i.path, _name(i.path, root), i.label, i.caption) for i in listed.items]
+    found = [
+        Item(
+            i.path,
+            i.path.removeprefix(f"{root}/") if root else i.path,
+            i.label,
+            i.caption,
+            stamp=i.stat or _stamp(i.path),
+        )
+        for i in listed.items
+    ]
     return found, listed.classes
 
 
-def _name(path: str, root: pathlib.Path | None) -> str:
-    inside = root is not None and pathlib.Path(path).is_relative_to(root)
-    return pathlib.Path(path).relative_to(root).as_posix() if inside else path
+def _stamp(path: str) -> tuple[int, int]:
+    try:
+        return storage.stat(path)
+    except OSError:
+        return 0, 0
 
 
-def content(path: str) -> str:
-    """sha256 of a file, hexadecimal; OSError if it cannot be read."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def of_tfds(
+    name: str,
+    split: str = "train",
+    held_out: str = "",
+    features: Mapping[str, str] | None = None,
+    rate: float = 25.0,
+) -> tuple[list[Item], tuple[str, ...]]:
+    """The items of a TFDS set, an example each; no example is read.
+
+    Args:
+      name: see ``tfds_source.TFDS``, as ``features``.
+      split: whose examples are prepared.
+      held_out: a split that is held out whole; "" for equation (1).
+      features: role to feature, where the guess would be wrong.
+      rate: frames per second, if the set holds frames and not films.
+
+    Raises:
+      FileNotFoundError: it is not prepared by TFDS.
+      ValueError: no such set, split or feature, or it holds stills.
+    """
+    found, classes = [], ()
+    pairs = tuple(sorted((features or {}).items()))
+    for part, to in ((split, "train" if held_out else ""), (held_out, "held_out")):
+        if not part:
+            continue
+        data = tfds_source.TFDS(name, part, features=features)
+        if data.kind == "still":
+            raise ValueError(f"{name} holds stills; prepare_data makes records of films.")
+        classes = data.classes
+        found += [
+            Item(
+                path=name,
+                name=f"{data.full_name} {part} {number}",
+                split=to,
+                example=Example(part, number, pairs, rate),
+                stamp=(data.bytes_of_example, 0),
+            )
+            for number in range(len(data))
+        ]
+    return found, classes
 
 
 def fraction(text: str) -> float:

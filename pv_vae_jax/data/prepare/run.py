@@ -9,11 +9,9 @@ and ends with the same bytes.  The parts need as much room as the shards until t
 """
 
 import concurrent.futures
-import hashlib
 import multiprocessing
 import multiprocessing.connection
 import os
-import pathlib
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,9 +20,10 @@ from typing import Any
 import cv2
 import tqdm
 
+from pv_vae_jax.core import storage
 from pv_vae_jax.data import shard_index
 from pv_vae_jax.data.prepare import assemble, items, pieces, unit
-from pv_vae_jax.data.prepare.work import Work, prepared, refuse_other, stamps
+from pv_vae_jax.data.prepare.work import Work, prepared, refuse_other
 
 Places = list[tuple[int, dict[str, Any]]]  # of the records of a shard: source, entry of its report
 
@@ -99,18 +98,7 @@ def _write_shard(number: int, work: Work, name: str, places: Places) -> None:
             with unit.reader(work.records(source)) as read:
                 yield read(entry)
 
-    assemble.write_shard(work.out / name, data())
-
-
-def _described(path: pathlib.Path, places: Places) -> dict[str, Any]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {
-        "name": path.name,
-        "records": [entry["frames"] for _, entry in places],
-        "bytes": path.stat().st_size,
-        "sha256": digest,
-    }
+    work.shard_done(name, assemble.write_shard(work.out / name, data()))
 
 
 def _make(number: int, work: Work, item: items.Item, rules: pieces.Rules) -> None:
@@ -128,7 +116,7 @@ def prepare(
 
     Args:
       sources: in order; of copies the first is used.
-      out: the folder; one that was begun with the same sources and rules goes on.
+      out: the folder, or its URL; one that was begun with the same sources and rules goes on.
       rules: see ``pieces.Rules``.
       workers: processes; their number changes no byte.
       progress: shows a bar.
@@ -138,16 +126,15 @@ def prepare(
         was killed.
       FileNotFoundError: no source can be used; the message lists the reasons.
     """
-    sources, out = list(sources), pathlib.Path(out).expanduser().absolute()
-    work, times = Work(out), stamps(sources)
-    sizes = [size for size, _ in times]
-    request = prepared(rules, sources, sizes)
+    sources, out = list(sources), assemble.folder_of(out)
+    work, sizes = Work(out), [item.stamp[0] for item in sources]
+    request = prepared(rules, sources)
     with work.locked():
-        if (out / shard_index.NAME).exists():
+        if storage.exists(out / shard_index.NAME):
             refuse_other(out, shard_index.read(out)["prepared"], request)
             work.remove()
             return assemble.counts_in(out)
-        work.begin(request, times)
+        work.begin(request, sources)
         left = [n for n in range(len(sources)) if work.report(n) is None]
         tasks = [(n, work, sources[n], rules) for n in left]
         total = sum(sizes[n] for n in left)
@@ -177,11 +164,12 @@ def _write_shards(
     tasks = [
         (number, work, name, places)
         for number, (_, name, places) in enumerate(named)
-        if not (work.out / name).exists()
+        if work.shard(name) is None
     ]
     total = sum(sizes[number] for number, *_ in tasks)
     _shown(_each(_write_shard, tasks, workers), sizes, total, "shards", progress)
     shards: dict[str, list[dict[str, Any]]] = {split: [] for split in plan}
     for split, name, places in named:
-        shards[split].append(_described(work.out / name, places))
+        frames = [entry["frames"] for _, entry in places]
+        shards[split].append({**work.shard(name), "records": frames})
     return shards

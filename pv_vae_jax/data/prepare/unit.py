@@ -1,6 +1,6 @@
-"""One source file to its records: the unit of work, whoever does it and when.
+"""One source to its records: the unit of work, whoever does it and when.
 
-The records and the report of a unit are a function of the file and the rules alone, so any number
+The records and the report of a unit are a function of the source and the rules alone, so any number
 of processes, in any order, killed and begun anew, make the same ones.
 """
 
@@ -8,24 +8,22 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-import av
 import numpy as np
 
-from pv_vae_jax.data import codecs, manifest, records, video_files
+from pv_vae_jax.data import codecs, records, video_files
 from pv_vae_jax.data.clips import ClipError
-from pv_vae_jax.data.prepare import items, pieces
+from pv_vae_jax.data.prepare import items, originals, pieces
 
 
 @dataclasses.dataclass
 class Report:
-    """What became of a source file.
+    """What became of a source.
 
     Attributes:
       source: its name.
-      digest: sha256 of the file, "" if it cannot be read.
+      digest: sha256 of the content, "" if it cannot be read.
       split: "train" or "held_out".
       refused: why nothing of it is used, or "".
       records: of each: key, first frame, frames, byte of the unit's file, bytes.
@@ -40,34 +38,17 @@ class Report:
     dropped: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
 
-def decoded(path: str) -> Iterator[np.ndarray | None]:
-    """All frames of a file, uint8 RGB ``[H, W, 3]``; None for a corrupt one.
-
-    A corrupt frame spoils those after it, up to a keyframe.
-
-    Raises:
-      ClipError: the file cannot be decoded to its end.
-    """
-    spoiled = False
-    try:
-        with av.open(path) as container:
-            stream = container.streams.video[0]
-            stream.codec_context.thread_count = 1  # the cores are for other files
-            for frame in container.decode(stream):
-                spoiled = frame.is_corrupt or (spoiled and not frame.key_frame)
-                yield None if spoiled else video_files.upright(frame)
-    except (av.FFmpegError, OSError, IndexError) as error:
-        raise ClipError(path, video_files.reason_of(error)) from error
-
-
 def _coded(video: np.ndarray, rate: float, rules: pieces.Rules) -> tuple[bytes, codecs.Starts]:
     if rules.codec == "jpeg":
         return codecs.jpeg(video, rules.quality)
     return codecs.h264(video, rate, rules.crf, rules.group)
 
 
-def _write(item: items.Item, rules: pieces.Rules, report: Report, rate: float, to: BinaryIO):
-    for part in pieces.of(decoded(item.path), rules):
+def _write(
+    original: originals.File | originals.Example, rules: pieces.Rules, report: Report, to: BinaryIO
+) -> None:
+    rate = original.rate()
+    for part in pieces.of(original.frames(), rules):
         if isinstance(part, pieces.Dropped):
             report.dropped.append(dataclasses.asdict(part))
             continue
@@ -82,10 +63,10 @@ def _write(item: items.Item, rules: pieces.Rules, report: Report, rate: float, t
             width=width,
             rate=rate,
             key=f"{report.digest[:16]}-{part.first:08d}",
-            source=item.name,
+            source=report.source,
             first=part.first,
-            label=item.label,
-            caption=item.caption,
+            label=original.label,
+            caption=original.caption,
         )
         data = records.encode(record)
         report.records.append(
@@ -101,19 +82,17 @@ def _write(item: items.Item, rules: pieces.Rules, report: Report, rate: float, t
 
 
 def make(item: items.Item, rules: pieces.Rules, path: str | os.PathLike) -> Report:
-    """Writes the records of a source file to ``path``, one after the other, and reports.
+    """Writes the records of a source to ``path``, one after the other, and reports.
 
-    A file that cannot be read to its end gives no record, and the report says why.
+    A source that cannot be read to its end gives no record, and the report says why.
     """
     report = Report(item.name)
     with open(path, "wb") as file:
         try:
-            report.digest = items.content(item.path)
-            report.split = items.split_of(item.key or report.digest, rules.held_out)
-            entry = manifest.probe(item.path)
-            if entry.reason:
-                raise ClipError(item.path, entry.reason)
-            _write(item, rules, report, entry.rate, file)
+            original = originals.opened(item)
+            report.digest = original.digest
+            report.split = item.split or items.split_of(item.key or report.digest, rules.held_out)
+            _write(original, rules, report, file)
         except (ClipError, OSError) as error:
             report.refused = getattr(error, "reason", None) or video_files.reason_of(error)
             report.records, report.dropped = [], []

@@ -1,11 +1,13 @@
 """The folder of a preparation under way: what is done is told from what is not, and kept.
 
-    OUT/work/begun.json         the rules and the sources, by which the same command is known
-    OUT/work/NUMBER.records     the records of a source, one after the other
-    OUT/work/NUMBER.json        its report; a source that has one is done
+    WORK/begun.json         the rules and the sources, by which the same command is known
+    WORK/NUMBER.records     the records of a source, one after the other
+    WORK/NUMBER.json        its report; a source that has one is done
+    WORK/SHARD.json         name, bytes and sha256 of a shard that is done
 
-Every file is renamed into place when it is whole, the report after the records.  A run that is
-killed leaves nothing half done; one that is under way holds a lock.
+WORK is OUT/work; of an OUT at a URL it is a folder of the cache, on this machine.  Every file is
+renamed into place when it is whole, the report after the records.  A run that is killed leaves
+nothing half done; one that is under way holds a lock.
 """
 
 import contextlib
@@ -19,27 +21,16 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
-from pv_vae_jax.core import storage
+from pv_vae_jax.core import cache, storage
 from pv_vae_jax.data.prepare import items, pieces, unit
 
 
-def stamps(sources: list[items.Item]) -> list[list[int]]:
-    """Size and time of modification (ns) of each source, [0, 0] for one that is not there."""
-    found = []
-    for item in sources:
-        try:
-            stat = os.stat(item.path)
-            found.append([stat.st_size, stat.st_mtime_ns])
-        except OSError:
-            found.append([0, 0])
-    return found
-
-
-def prepared(rules: pieces.Rules, sources: list[items.Item], sizes: list[int]) -> dict[str, Any]:
+def prepared(rules: pieces.Rules, sources: list[items.Item]) -> dict[str, Any]:
     """What the index says of how a folder was made; equal for equal rules, names and sizes."""
     described = [
-        [item.name, item.label, item.caption, item.key, size]
-        for item, size in zip(sources, sizes, strict=True)
+        [item.name, item.label, item.caption, item.key, item.split, item.stamp[0]]
+        + ([item.example.rate] if item.example else [])
+        for item in sources
     ]
     text = json.dumps(described, sort_keys=True).encode()
     return {
@@ -51,14 +42,30 @@ def prepared(rules: pieces.Rules, sources: list[items.Item], sizes: list[int]) -
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """The folder of one preparation."""
+    """The folder of one preparation; ``out`` is where its shards go."""
 
-    out: pathlib.Path
+    out: Any  # what storage.path gives
 
     @property
     def folder(self) -> pathlib.Path:
         """Where the parts are until the shards are whole."""
-        return self.out / "work"
+        if not storage.is_url(self.out):
+            return self.out / "work"
+        return cache.folder("prepare") / hashlib.sha256(str(self.out).encode()).hexdigest()[:32]
+
+    def shard(self, name: str) -> dict[str, Any] | None:
+        """What is known of a shard, None while it is not done."""
+        return self._read(f"{name}.json")
+
+    def shard_done(self, name: str, described: dict[str, Any]) -> None:
+        """Keeps what is known of a shard that is whole."""
+        storage.write(self.folder / f"{name}.json", json.dumps(described))
+
+    def _read(self, name: str) -> Any:
+        try:
+            return json.loads((self.folder / name).read_text())
+        except FileNotFoundError:
+            return None
 
     def records(self, number: int) -> pathlib.Path:
         """The records of a source."""
@@ -66,11 +73,8 @@ class Work:
 
     def report(self, number: int) -> unit.Report | None:
         """The report of a source, None while it is not done."""
-        try:
-            text = (self.folder / f"{number:08d}.json").read_text()
-        except FileNotFoundError:
-            return None
-        return unit.Report(**json.loads(text))
+        report = self._read(f"{number:08d}.json")
+        return None if report is None else unit.Report(**report)
 
     def make(self, number: int, item: items.Item, rules: pieces.Rules) -> None:
         """Makes the records and the report of a source."""
@@ -93,16 +97,18 @@ class Work:
                 ) from error
             yield
 
-    def begin(self, request: dict[str, Any], times: list[list[int]]) -> None:
+    def begin(self, request: dict[str, Any], sources: list[items.Item]) -> None:
         """Notes what is prepared, or checks that it is what was begun; clears what was half done.
 
         Raises:
           ValueError: other rules or sources than those that the folder was begun with.
         """
-        for part in [*self.folder.glob("*.tmp"), *self.out.glob("*.tmp")]:
-            part.unlink()
+        here = [] if storage.is_url(self.out) else [self.out]
+        for folder in (self.folder, *here):
+            for part in (*folder.glob("*.tmp"), *folder.glob(".*.partial")):
+                part.unlink()
         begun = self.folder / "begun.json"
-        now = {**request, "times": times}
+        now = {**request, "times": [list(item.stamp) for item in sources]}
         if not begun.exists():
             storage.write(begun, json.dumps(now, sort_keys=True).encode())
             return
@@ -113,7 +119,7 @@ class Work:
         shutil.rmtree(self.folder)
 
 
-def refuse_other(out: pathlib.Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+def refuse_other(out: Any, before: dict[str, Any], now: dict[str, Any]) -> None:
     """ValueError if a folder holds something else than what is asked for now."""
     old = before["rules"]
     changed = [
