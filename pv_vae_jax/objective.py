@@ -111,12 +111,14 @@ def predict(
     frames = dims.frames_of(seen, module.spec.temporal)
     shown = observed_frames(batch.observed[:, :seen], module.spec.temporal)
     source = module.apply(variables, source[:, :frames], shown, method="hide")
-    posterior = module.apply(variables, source, method="posterior")
+    with jax.named_scope("encode"):
+        posterior = module.apply(variables, source, method="posterior")
     shape = posterior.mean.shape[2:]
     latents = posterior.sample(rng.latent_noise(keys.latent, batch.index, seen, shape))
     padding = rng.latent_noise(keys.padding, batch.index, groups, shape)
     padded = module.apply(variables, latents, batch.observed, padding, method="pad")
-    return video, module.apply(variables, padded, method="decode_raw"), posterior
+    with jax.named_scope("decode"):
+        return video, module.apply(variables, padded, method="decode_raw"), posterior
 
 
 def value_and_gradient(
@@ -184,13 +186,15 @@ def value_and_gradient(
     for name, term in {**PLACE_TERMS, "lpips": judges.lpips_of_places}.items():
         if name not in weights:
             continue
-        value, part, values = pixel_terms.of_places(name, term, cut)
+        with jax.named_scope("losses"):
+            value, part, values = pixel_terms.of_places(name, term, cut)
         total, cotangent = total + weights[name] * value, cotangent + weights[name] * part
         report |= values
         if measured:
             report[f"last_layer/{name}"] = (weights[name] * last_layer_norm(part), one)
     if with_gan:
-        value, part, values = pixel_terms.of_clips("gan", judges.gan, cut)
+        with jax.named_scope("losses"):
+            value, part, values = pixel_terms.of_clips("gan", judges.gan, cut)
         report |= values
         balance = one
         if judges.balance == "adaptive":

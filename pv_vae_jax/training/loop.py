@@ -20,7 +20,7 @@ from pv_vae_jax.losses import pixel_terms
 from pv_vae_jax.losses.perceptual import LPIPS
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.sharding import mesh as meshes
-from pv_vae_jax.training import calibration, reporting, restore, vae_step
+from pv_vae_jax.training import calibration, reporting, restore, throughput, vae_step
 from pv_vae_jax.training import state as states
 from pv_vae_jax.training import workdir as workdirs
 from pv_vae_jax.training.placement import Placement, of_run
@@ -35,7 +35,10 @@ Evaluator = Callable[[VideoVAE, Stage, pathlib.Path], dict[str, float]]
 class Interval:
     """What happened since the last record: reports of updates, and where the time went."""
 
-    def __init__(self):
+    def __init__(self, kinds: list[str]):
+        """Begins now; ``kinds`` is the ``device_kind`` of each device of the mesh."""
+        self._kinds = kinds
+        self._flops: list[int | None] = []
         self._begin = time.perf_counter()
         self._spent = {"data": 0.0, "checkpoint": 0.0, "evaluation": 0.0}
         self._reports: list[pixel_terms.Report] = []
@@ -48,19 +51,21 @@ class Interval:
         self._spent[what] += time.perf_counter() - begin
         return result
 
-    def add(self, report: pixel_terms.Report, examples: int) -> None:
+    def add(self, report: pixel_terms.Report, examples: int, flops: int | None) -> None:
         """One more update; the report stays on the device."""
         self._reports.append(report)
         self._examples += examples
+        self._flops.append(flops)
 
     def values(self) -> dict[str, float]:
-        """Waits for the device; means of the reports, seconds per step, examples per second."""
+        """Waits for the device; means of the reports, seconds per step, rates per second."""
         values = reporting.merged(self._reports)
         whole, steps = time.perf_counter() - self._begin, len(self._reports)
         values |= {f"seconds/{what}": spent / steps for what, spent in self._spent.items()}
         values["seconds/step"] = (whole - sum(self._spent.values())) / steps
-        values["examples_per_second"] = self._examples / (whole - self._spent["evaluation"])
-        return values
+        busy = whole - self._spent["evaluation"]
+        values["examples_per_second"] = self._examples / busy
+        return values | throughput.values(self._flops, busy, self._kinds)
 
 
 class StageLoop:
@@ -82,6 +87,8 @@ class StageLoop:
         self.part, self.parts = meshes.data_part(self.mesh)
         self.checkpoints = restore.checkpoints_of(workdir, self.stage, self.runtime["keep"])
         self._steps: dict[vae_step.Program, Callable] = {}
+        self._kinds = [device.device_kind for device in self.mesh.devices.flat]
+        self._flops: dict[tuple, int | None] = {}  # of program and shape of the batch
 
     @functools.cached_property
     def _judge(self) -> LPIPS | None:
@@ -138,15 +145,15 @@ class StageLoop:
             if jax.process_index() == 0 and data.classes:
                 for line in workdirs.keep_classes(self.workdir, data.classes):
                     reporter.say(line)
-            interval = Interval()
+            interval = Interval(self._kinds)
             for step in range(start, last):
                 if stop.reached(self.offset + step):
                     self._save(state, step)
                     reporter.say(f"stopped on request before step {step + 1}; saved.")
                     return state, False
                 batch = interval.timed("data", next, batches)
-                state, report = self._update(state, step, batch)
-                interval.add(report, len(batch.index) * self.parts)
+                state, report, flops = self._update(state, step, batch)
+                interval.add(report, len(batch.index) * self.parts, flops)
                 reporter.advance()
                 done = step + 1
                 if self._is_due("log_every", done):
@@ -154,7 +161,7 @@ class StageLoop:
                     values = interval.values()
                     values["refused_files"] = len(data.refused)
                     values["replaced_clips"] = sum(count for count, _ in data.replaced.values())
-                    interval = Interval()
+                    interval = Interval(self._kinds)
                     reporter.record(done, values)
                 if self._is_due("evaluate_every", done):
                     values = interval.timed("evaluation", self._evaluate, state, done)
@@ -170,7 +177,7 @@ class StageLoop:
         return bool(every) and (step % every == 0 or step == self.stage.steps)
 
     def _update(self, state: states.TrainState, step: int, batch: Batch):
-        """Update number ``step`` with this host's rows of the batch."""
+        """Update number ``step`` with this host's rows of the batch: state, report, model FLOPs."""
         program = self._program(step, batch)
         if program not in self._steps:
             self._steps[program] = vae_step.compiled(
@@ -181,7 +188,11 @@ class StageLoop:
                 self.placement.shardings,
                 meshes.over_data(self.mesh),
             )
-        return self._steps[program](state, meshes.put_batch(self.mesh, batch), self._judge)
+        args = state, meshes.put_batch(self.mesh, batch), self._judge
+        key = program, batch.video.shape
+        if key not in self._flops:
+            self._flops[key] = throughput.model_flops(self._steps[program], *args)
+        return *self._steps[program](*args), self._flops[key]
 
     def _program(self, step: int, batch: Batch) -> vae_step.Program:
         withheld = 0
