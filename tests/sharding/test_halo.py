@@ -19,9 +19,9 @@ from pv_vae_jax.sharding import halo
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.sharding.split import Split
 from tests import tiny
-from tests.sharding.parity import OPTIONS
+from tests.sharding import parity
+from tests.sharding.parity import OPTIONS, TOLERANCE
 
-TOLERANCE = 1e-5
 SMALL = {"widths": (4, 6, 8), "encoder_blocks": (0, 0, 0), "decoder_blocks": (0, 0, 0)}
 # (devices, (frames, height, width)): 6 groups over 4 devices are 8, of which 2 are cut off
 CLIPS = {"rows": (4, (5, 64, 16)), "time": (4, (21, 16, 16))}
@@ -79,9 +79,7 @@ def differences(one, many) -> list[str]:
         for each in (gradients, other_gradients)
     )
     for path, leaf in flat.items():
-        # the bias of the keys has no gradient but rounding
-        allowed = TOLERANCE * max(np.linalg.norm(leaf), 1e-2 * norm * path.endswith("key/bias"))
-        if not np.linalg.norm(other_flat[path] - leaf) <= allowed:
+        if not np.linalg.norm(other_flat[path] - leaf) <= parity.allowed(path, leaf, norm):
             wrong.append(path)
     return wrong
 
