@@ -23,7 +23,7 @@ from pv_vae_jax.data.batch import Batch
 from pv_vae_jax.losses import perceptual
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.sharding.split import Split
-from pv_vae_jax.training import placement, vae_step
+from pv_vae_jax.training import placement, splitting, vae_step
 from pv_vae_jax.training.run import Run
 from pv_vae_jax.training.stages import Stage
 from pv_vae_jax.withholding import masks
@@ -102,7 +102,7 @@ def _train(run: Run, stage: Stage, bucket: tuple[int, ...], mesh: Mesh, withheld
     placed = placement.of(run, stage, mesh)
     state = _with(placed.shapes, placed.shardings)
     function = vae_step.compiled(
-        vae_step.Networks(placement.module_of(run, mesh), run.discriminator),
+        vae_step.Networks(splitting.module_of(run, mesh), run.discriminator),
         stage,
         run.seed,
         vae_step.Program(withheld, gan="gan" in stage.weights),
@@ -123,7 +123,7 @@ def _serve(what: str, run: Run, stage: Stage, bucket: tuple[int, ...], mesh: Mes
     if what == "decode":
         shape = (count, *run.module.spec.latent_shape(*shape[1:4]))
         method = "decode_raw"
-    module, where = placement.module_of(run, mesh), meshes.over_data(mesh)
+    module, where = splitting.module_of(run, mesh), meshes.over_data(mesh)
     apply = functools.partial(module.apply, method=method)
     clips = jax.ShapeDtypeStruct(shape, jnp.float32)
     if isinstance(module, Split):

@@ -20,10 +20,10 @@ from pv_vae_jax.losses import pixel_terms
 from pv_vae_jax.losses.perceptual import LPIPS
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.sharding import mesh as meshes
-from pv_vae_jax.training import calibration, reporting, restore, vae_step
+from pv_vae_jax.training import calibration, reporting, restore, splitting, vae_step
 from pv_vae_jax.training import state as states
 from pv_vae_jax.training import workdir as workdirs
-from pv_vae_jax.training.placement import Placement, module_of, of_run
+from pv_vae_jax.training.placement import Placement, of_run
 from pv_vae_jax.training.run import Run
 from pv_vae_jax.training.stages import Stage
 from pv_vae_jax.training.stopping import StopRequests
@@ -174,7 +174,7 @@ class StageLoop:
         program = self._program(step, batch)
         if program not in self._steps:
             self._steps[program] = vae_step.compiled(
-                vae_step.Networks(module_of(self.run, self.mesh), self.run.discriminator),
+                vae_step.Networks(splitting.module_of(self.run, self.mesh), self.run.discriminator),
                 self.stage,
                 self.run.seed,
                 program,

@@ -9,16 +9,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
 from jax.sharding import Mesh
 
 from pv_vae_jax.core import storage, trees
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.sharding import rules, table
-from pv_vae_jax.sharding.split import Split
 from pv_vae_jax.training import adversary as adversaries
+from pv_vae_jax.training import splitting
 from pv_vae_jax.training import state as states
 from pv_vae_jax.training.run import Run
 from pv_vae_jax.training.stages import Stage
@@ -88,57 +86,6 @@ def mesh_of(run: Run) -> Mesh:
     return meshes.make_mesh(**run.config["runtime"]["mesh"])
 
 
-def split_of(run: Run) -> str:
-    """``config.runtime.split``: "" if every device has whole clips."""
-    return run.config["runtime"].get("split", "")
-
-
-def module_of(run: Run, mesh: Mesh) -> nn.Module | Split:
-    """The video VAE, its clips split as :func:`split_of` says.
-
-    Raises:
-      ValueError: the mesh or the model cannot do that.
-    """
-    by = split_of(run)
-    if not by:
-        return run.module
-    if mesh.shape["model"] == 1:
-        raise ValueError(
-            f"runtime.split = {by} splits each clip over the axis model, which has 1 device: set "
-            "runtime.mesh.model to the devices of a clip."
-        )
-    try:
-        return Split(run.module, mesh, by)
-    except ValueError as error:
-        raise ValueError(f"runtime.split: {error}") from error
-
-
-def _check_split(run: Run, stage: Stage, mesh: Mesh, params: trees.Tree | None) -> None:
-    """Raises ValueError if a clip of the stage is too small for its devices."""
-    module = module_of(run, mesh)
-    if not isinstance(module, Split):
-        return
-    law = stage.withholding
-    if module.kind == "time" and (law.way, law.kind != "none") == ("slice", True):
-        raise ValueError(
-            f"config.stages.{stage.name}.withholding: what slice leaves of a clip can be one "
-            "latent step, too short for runtime.split = time: set way = 'mask', or split the rows."
-        )
-    params = jax.eval_shape(run.initial_params) if params is None else params
-    for height, width, *_ in stage.data.buckets:
-        shape = (mesh.shape["data"], stage.data.frames, height, width, 3)
-        x = jax.ShapeDtypeStruct(shape, jnp.float32)
-
-        def there_and_back(params, x):
-            latents = module.apply({"params": params}, x, method="posterior").mean
-            return module.apply({"params": params}, latents, method="decode_raw")
-
-        try:
-            jax.eval_shape(there_and_back, params, x)
-        except ValueError as error:
-            raise ValueError(f"config.stages.{stage.name}.data: {error}") from error
-
-
 def of(run: Run, stage: Stage, mesh: Mesh, params: trees.Tree | None = None) -> Placement:
     """The placement of a stage by ``config.runtime.sharding``.
 
@@ -153,7 +100,7 @@ def of(run: Run, stage: Stage, mesh: Mesh, params: trees.Tree | None = None) -> 
     """
     for _, _, batch, _ in stage.data.buckets:
         meshes.check_batch(mesh, batch, stage.optimizer.accumulate)
-    _check_split(run, stage, mesh, params)
+    splitting.check(run, stage, mesh, params)
     return of_state(stage, mesh, shapes(run, stage, params), **settings(run))
 
 
@@ -173,7 +120,7 @@ def of_state(stage: Stage, mesh: Mesh, state: states.TrainState, **settings: Any
 
 def settings(run: Run) -> dict[str, Any]:
     """``config.runtime.sharding`` as arguments of rules.shardings."""
-    return dict(run.config["runtime"]["sharding"]) | {"channels": not split_of(run)}
+    return dict(run.config["runtime"]["sharding"]) | {"channels": not splitting.split_of(run)}
 
 
 def shapes(run: Run, stage: Stage, params: trees.Tree | None = None) -> states.TrainState:
