@@ -113,26 +113,28 @@ def time(axis: str, steps: int) -> contextlib.AbstractContextManager:
             return call(*arguments, **keywords)
         (x,) = arguments
         frames = module.get_variable("cache", "frames")
-        x, before = _with_frames_before(module, x.astype(frames.dtype), axis, frames.shape[1])
+        x, count = x.astype(frames.dtype), frames.shape[1]
+        x, before = _with_frames_before(module, x, axis, steps, count)
         module.put_variable("cache", "frames", before)
         return call(x, **keywords)
 
-    def _with_frames_before(module, x, axis, count):
-        """(``x``, the ``count`` frames before it), with what stands before frame 0."""
-        if x.shape[1] < count:
-            raise ValueError(
-                f"{_name(module)} reads {count} frames before its own, but each of "
-                f"{jax.lax.axis_size(axis)} devices has {x.shape[1]} of them ({steps} latent "
-                "steps): split the time over fewer devices, or take a longer clip."
-            )
-        first = jax.lax.axis_index(axis) == 0
-        before = _from_before(x[:, -count:], axis)
-        if module.time_padding == "replicate":
-            return x, jnp.where(first, x[:, :1], before)
-        filled = jnp.arange(x.shape[1]) < x.shape[1] // steps - 1
-        return jnp.where(first & filled[:, None, None, None], 0, x), before
-
     return nn.intercept_methods(interceptor)
+
+
+def _with_frames_before(module: nn.Module, x: jax.Array, axis: str, steps: int, count: int):
+    """(``x``, the ``count`` frames before it); on the first device by the layer's padding."""
+    if x.shape[1] < count:
+        raise ValueError(
+            f"{_name(module)} reads {count} frames before its own, but each of "
+            f"{jax.lax.axis_size(axis)} devices has {x.shape[1]} of them ({steps} latent steps): "
+            "split the time over fewer devices, or take a longer clip."
+        )
+    first = jax.lax.axis_index(axis) == 0
+    before = _from_before(x[:, -count:], axis)
+    if module.time_padding == "replicate":
+        return x, jnp.where(first, x[:, :1], before)
+    filled = jnp.arange(x.shape[1]) < x.shape[1] // steps - 1  # in front of frame 0
+    return jnp.where(first & filled[:, None, None, None], 0, x), before
 
 
 def _name(module: nn.Module) -> str:

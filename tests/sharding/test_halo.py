@@ -4,6 +4,7 @@ import functools
 import math
 import re
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -239,3 +240,25 @@ def test_clips_that_do_not_divide_over_data_are_refused():
 def test_a_model_that_says_nothing_of_splits_is_refused():
     with pytest.raises(ValueError, match="by nothing in this model; got 'rows'"):
         Split(tiny.LinearVAE(), mesh_of(2), "rows")
+
+
+class RunningSum(nn.Module):
+    """A layer over time whose state exists only when all that is before is done."""
+
+    @nn.compact
+    def __call__(self, x):
+        total = self.variable("cache", "total", jnp.zeros, ())
+        total.value += x.sum()
+        return x + total.value
+
+
+class Summing(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return RunningSum(name="sum")(x)
+
+
+def test_a_layer_whose_state_no_neighbour_has_is_refused_in_time():
+    part = jnp.zeros((1, 4, 2, 2, 3))
+    with pytest.raises(ValueError, match="keep sum/total .* in a stream"):
+        halo.cache_of(Summing(), {}, part, "__call__")
