@@ -150,6 +150,8 @@ def base(model: str = "pv_vae_tiny") -> ConfigDict:
                 # Devices = data x model, 0: what the other leaves.  slow: the axis that crosses
                 # slices, or hosts of GPUs (docs/scaling.md).
                 "mesh": {"data": 0, "model": 1, "slow": "data"},
+                # What model splits: channels (""), or of each clip the "rows" or the "time".
+                "split": "",
                 # rules: (regex on the parameter path, mesh axes of its last axes) each; () for the
                 # defaults of pv_vae_jax/sharding/rules.py.  fsdp: parameters, EMA and slots of at
                 # least so many elements are split over data.

@@ -5,10 +5,12 @@ vae = pv.load("exports/quickstart.npz")       # or pv.create("pv_vae_tiny", seed
 z = vae.encode(video)                         # [B, T, H, W, 3] uint8 or float in [-1, 1]
 again = vae.decode(z)
 future = vae.predict(video[:, :5], frames=9)
+wide = pv.split(vae, "rows")                  # each clip on all devices of the host; or "time"
 """
 
 from pv_vae_jax.checkpoint.export import load, save
 from pv_vae_jax.interface import LatentSpec, Posterior
+from pv_vae_jax.models.split_vae import split
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.withholding import Withholding
 from pv_vae_jax.zoo.registry import create, describe
@@ -21,6 +23,7 @@ __all__ = [
     "describe",
     "load",
     "save",
+    "split",
     "VideoVAE",
     # What every video VAE answers with.
     "LatentSpec",

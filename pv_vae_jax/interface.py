@@ -34,6 +34,7 @@ class LatentSpec:
       streaming: "exact" (any chunk plan gives the whole clip's result), "reference_chunks" (its
         chunks are part of its definition) or "none" (it decodes whole clips alone; where
         ``encoder_causal``, it still encodes a stream).
+      splits: how a clip may lie on several devices: "rows", "time" (sharding/split.py).
     """
 
     temporal: int
@@ -42,6 +43,7 @@ class LatentSpec:
     encoder_causal: bool = True
     decoder_lookahead: int = 0
     streaming: str = "exact"
+    splits: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """The paper's notation, such as ``t4s16c64``."""

@@ -7,6 +7,7 @@
     python -m launch.bench buckets        step time of each resolution bucket of a config
     python -m launch.bench terms          the step with LPIPS and GAN over the step without
     python -m launch.bench perceptual     LPIPS of a clip: time and memory
+    python -m launch.bench split          a clip on several devices: halo exchange and partitioner
     python -m launch.bench start          seconds from command to first step, cold and warm
 
 Each takes --help.  Run them on an idle machine and quote the ratio with the command.
@@ -18,7 +19,8 @@ import sys
 from launch import door
 
 NAMES = (
-    "convolution", "step", "pipeline", "sources", "buckets", "terms", "perceptual", "start",
+    "convolution", "step", "pipeline", "sources", "buckets", "terms", "perceptual", "split",
+    "start",
 )  # fmt: skip
 
 

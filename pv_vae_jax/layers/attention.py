@@ -28,9 +28,15 @@ def _attend(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
 
 
 class FrameAttention(nn.Module):
-    """Equation (1); the softmax runs in float32."""
+    """Equation (1); the softmax runs in float32.
+
+    ``whole_frames`` names the layers whose results must be of all positions of a frame, also where
+    ``x`` has a part of its rows alone (sharding/halo.py).
+    """
 
     dtype: str = "float32"
+
+    whole_frames = ("key", "value")
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -38,7 +44,7 @@ class FrameAttention(nn.Module):
         b, t, h, w, c = x.shape
         tokens = RMSNorm(self.dtype, name="norm")(x)
         q, k, v = (
-            CausalConv3D(c, (1, 1, 1), dtype=self.dtype, name=name)(tokens).reshape(b * t, h * w, c)
+            CausalConv3D(c, (1, 1, 1), dtype=self.dtype, name=name)(tokens).reshape(b * t, -1, c)
             for name in ("query", "key", "value")
         )
         y = with_least_rows(_attend, q, k, v, rows=h * w).reshape(x.shape)

@@ -28,7 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pv_vae_jax.core.precision import compute_dtype
-from pv_vae_jax.layers.convolution import causal_conv3d
+from pv_vae_jax.layers.convolution import causal_conv3d, padding
 
 TIME_PADDINGS = ("replicate", "zeros")
 FAR = 1 / 16
@@ -94,9 +94,16 @@ class CausalConv3D(nn.Module):
     spread: bool = False
     causal: bool = True
 
+    @property
+    def rows_around(self) -> tuple[int, int]:
+        """How many rows an output reads above and below those that it stands for."""
+        return padding(self.kernel[1], self.strides[1])
+
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, bordered: bool = False) -> jax.Array:
         """``[B, T, H, W, C]`` to ``[B, T', H / ss, W / ss, features]``, of the compute type.
+
+        ``bordered``: ``x`` has the :attr:`rows_around` as well, which are zeros otherwise.
 
         Raises:
           ValueError: a time padding, kernel or stride that does not exist.
@@ -106,7 +113,8 @@ class CausalConv3D(nn.Module):
         shape = (*self.kernel, x.shape[-1], self.features)
         w = self.param("kernel", initial_kernel, shape, self.strides, self.spread, self.causal)
         b = self.param("bias", nn.initializers.zeros, (self.features,))
-        y = causal_conv3d(self._with_history(x.astype(dtype)), w.astype(dtype), self.strides)
+        x = self._with_history(x.astype(dtype))
+        y = causal_conv3d(x, w.astype(dtype), self.strides, bordered)
         return y + b.astype(dtype).reshape(1, 1, 1, 1, -1)
 
     def _with_history(self, x: jax.Array) -> jax.Array:

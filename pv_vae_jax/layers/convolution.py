@@ -5,7 +5,8 @@
     dx[t + i] += sum_{j, l} dy[t, h - j + p, w - l + p] W[i, j, l]^T       for each i       (3)
 
 ``x`` already holds the frames before the clip; space is padded with zeros, for a stride of 2 on the
-far side only.  The forms of (1) agree but for rounding:
+far side only; or ``x`` holds those rows too (``bordered``), because they are not zeros but lie on
+another device (sharding/halo.py).  The forms of (1) agree but for rounding:
 
     conv3d   one 3-D convolution                                     accelerators
     taps     the sum over i of 2-D convolutions of all frames        CPU, large frames
@@ -32,7 +33,8 @@ SMALL_FRAME = 2**15  # values in a frame; measured with launch/bench/convolution
 Strides = tuple[int, int]
 
 
-def _padding(kernel: int, stride: int) -> tuple[int, int]:
+def padding(kernel: int, stride: int) -> tuple[int, int]:
+    """How many rows (or columns) an output reads before and behind those it stands for."""
     total = kernel - stride
     return total // 2, total - total // 2
 
@@ -50,9 +52,15 @@ def with_least_rows(function: Callable, *frames: jax.Array, rows: int) -> jax.Ar
     return function(*padded)[:count]
 
 
-def _conv2d(x: jax.Array, w: jax.Array, stride: int) -> jax.Array:
+def _pads(kernel: tuple[int, ...], stride: int, bordered: bool) -> list[tuple[int, int]]:
+    """The zeros around rows and columns, for a kernel ``(kh, kw)``."""
+    rows, columns = (padding(k, stride) for k in kernel)
+    return [(0, 0) if bordered else rows, columns]
+
+
+def _conv2d(x: jax.Array, w: jax.Array, stride: int, bordered: bool) -> jax.Array:
     """Each frame alone: ``[N, H, W, C]`` to ``[N, H', W', O]``."""
-    pads = [_padding(k, stride) for k in w.shape[:2]]
+    pads = _pads(w.shape[:2], stride, bordered)
     if any(size <= k for size, k in zip(x.shape[1:3], w.shape[:2], strict=True)):
         # XLA exchanges image and kernel here and falls into a slow loop, unless the pad is real.
         x = lax.optimization_barrier(jnp.pad(x, [(0, 0), *pads, (0, 0)]))
@@ -62,11 +70,12 @@ def _conv2d(x: jax.Array, w: jax.Array, stride: int) -> jax.Array:
     )
 
 
-def _all_frames(x: jax.Array, w: jax.Array, stride: int) -> jax.Array:
+def _all_frames(x: jax.Array, w: jax.Array, stride: int, bordered: bool = False) -> jax.Array:
     """:func:`_conv2d` of ``[B, T, H, W, C]``."""
     b, t, h, width, c = x.shape
-    conv = functools.partial(_conv2d, w=w, stride=stride)
-    rows = (h // stride) * (width // stride)
+    conv = functools.partial(_conv2d, w=w, stride=stride, bordered=bordered)
+    height = h - (w.shape[0] - stride if bordered else 0)
+    rows = (height // stride) * (width // stride)
     y = with_least_rows(conv, x.reshape(b * t, h, width, c), rows=max(1, rows))
     return y.reshape(b, t, *y.shape[1:])
 
@@ -77,9 +86,9 @@ def _taps(x: jax.Array, count: int, stride: int) -> list[jax.Array]:
     return [x[:, i : i + stride * (outputs - 1) + 1 : stride] for i in range(count)]
 
 
-def conv3d(x: jax.Array, w: jax.Array, strides: Strides) -> jax.Array:
+def conv3d(x: jax.Array, w: jax.Array, strides: Strides, bordered: bool = False) -> jax.Array:
     """Equation (1) as one 3-D convolution; float32 means float32, also where TF32 is a default."""
-    pads = [(0, 0)] + [_padding(k, strides[1]) for k in w.shape[1:3]]
+    pads = [(0, 0), *_pads(w.shape[1:3], strides[1], bordered)]
     return lax.conv_general_dilated(
         x,
         w,
@@ -90,17 +99,18 @@ def conv3d(x: jax.Array, w: jax.Array, strides: Strides) -> jax.Array:
     )
 
 
-def taps(x: jax.Array, w: jax.Array, strides: Strides) -> jax.Array:
+def taps(x: jax.Array, w: jax.Array, strides: Strides, bordered: bool = False) -> jax.Array:
     """Equation (1) as a sum over the temporal taps."""
     frames = _taps(x, w.shape[0], strides[0])
-    return sum(_all_frames(f, w[i], strides[1]) for i, f in enumerate(frames))
+    return sum(_all_frames(f, w[i], strides[1], bordered) for i, f in enumerate(frames))
 
 
-def stack(x: jax.Array, w: jax.Array, strides: Strides) -> jax.Array:
+def stack(x: jax.Array, w: jax.Array, strides: Strides, bordered: bool = False) -> jax.Array:
     """Equation (1) with the temporal taps stacked on the channels."""
     kt, kh, kw, c, o = w.shape
     frames = jnp.concatenate(_taps(x, kt, strides[0]), axis=-1)
-    return _all_frames(frames, w.transpose(1, 2, 0, 3, 4).reshape(kh, kw, kt * c, o), strides[1])
+    w = w.transpose(1, 2, 0, 3, 4).reshape(kh, kw, kt * c, o)
+    return _all_frames(frames, w, strides[1], bordered)
 
 
 FORMS = {"conv3d": conv3d, "taps": taps, "stack": stack}
@@ -111,16 +121,19 @@ def form_on_cpu(height: int, width: int, channels: int) -> str:
     return "stack" if height * width * channels <= SMALL_FRAME else "taps"
 
 
-def _on_cpu(x: jax.Array, w: jax.Array, strides: Strides) -> jax.Array:
-    return FORMS[form_on_cpu(*x.shape[2:])](x, w, strides)
+def _on_cpu(x: jax.Array, w: jax.Array, strides: Strides, bordered: bool) -> jax.Array:
+    return FORMS[form_on_cpu(*x.shape[2:])](x, w, strides, bordered)
 
 
-def weight_gradient(x: jax.Array, dy: jax.Array, kernel: tuple[int, int, int]) -> jax.Array:
+def weight_gradient(
+    x: jax.Array, dy: jax.Array, kernel: tuple[int, int, int], bordered: bool = False
+) -> jax.Array:
     """Equation (2) for stride 1: float32 ``[kt, kh, kw, C, O]``."""
     (kt, kh, kw), c, o = kernel, x.shape[-1], dy.shape[-1]
-    height, pad_w = x.shape[2], _padding(kw, 1)
+    height, pad_w = dy.shape[2], padding(kw, 1)
     left = jnp.concatenate(_taps(x, kt, 1), axis=-1)
-    left = jnp.pad(left, [(0, 0), (0, 0), _padding(kh, 1), (0, 0), (0, 0)])
+    if not bordered:
+        left = jnp.pad(left, [(0, 0), (0, 0), padding(kh, 1), (0, 0), (0, 0)])
     padded = jnp.pad(dy, [(0, 0), (0, 0), (0, 0), pad_w[::-1], (0, 0)])
     shifts = [padded[:, :, :, i : i + dy.shape[3]] for i in reversed(range(kw))]
     right = jnp.concatenate(shifts, axis=-1).reshape(-1, kw * o)
@@ -129,9 +142,11 @@ def weight_gradient(x: jax.Array, dy: jax.Array, kernel: tuple[int, int, int]) -
     return jnp.stack(products).reshape(kh, kt, c, kw, o).transpose(1, 0, 3, 2, 4)
 
 
-def input_gradient(w: jax.Array, dy: jax.Array) -> jax.Array:
-    """Equation (3): ``[B, T', H, W, O]`` to ``[B, T' + kt - 1, H, W, C]``."""
+def input_gradient(w: jax.Array, dy: jax.Array, bordered: bool = False) -> jax.Array:
+    """Equation (3): ``[B, T', H, W, O]`` to ``[B, T' + kt - 1, H, W, C]``, or H + kh - 1 rows."""
     kt, kh, kw, c, o = w.shape
+    if bordered:
+        dy = jnp.pad(dy, [(0, 0), (0, 0), padding(kh, 1), (0, 0), (0, 0)])
     mirrored = jnp.flip(w, (1, 2)).transpose(1, 2, 4, 0, 3)  # [kh, kw, O, kt, C]
     if form_on_cpu(*dy.shape[2:]) == "stack":
         parts = jnp.split(_all_frames(dy, mirrored.reshape(kh, kw, o, kt * c), 1), kt, axis=-1)
@@ -142,45 +157,56 @@ def input_gradient(w: jax.Array, dy: jax.Array) -> jax.Array:
 
 
 def _gradients_on_cpu(
-    x: jax.Array, w: jax.Array, dy: jax.Array, strides: Strides
+    x: jax.Array, w: jax.Array, dy: jax.Array, strides: Strides, bordered: bool
 ) -> tuple[jax.Array, jax.Array]:
     if strides != (1, 1):
-        return jax.vjp(functools.partial(_on_cpu, strides=strides), x, w)[1](dy)
-    return input_gradient(w, dy), weight_gradient(x, dy, w.shape[:3]).astype(w.dtype)
+        form = functools.partial(_on_cpu, strides=strides, bordered=bordered)
+        return jax.vjp(form, x, w)[1](dy)
+    dw = weight_gradient(x, dy, w.shape[:3], bordered)
+    return input_gradient(w, dy, bordered), dw.astype(w.dtype)
 
 
 def _gradients(
-    x: jax.Array, w: jax.Array, dy: jax.Array, strides: Strides
+    x: jax.Array, w: jax.Array, dy: jax.Array, strides: Strides, bordered: bool
 ) -> tuple[jax.Array, jax.Array]:
-    return jax.vjp(functools.partial(conv3d, strides=strides), x, w)[1](dy)
+    form = functools.partial(conv3d, strides=strides, bordered=bordered)
+    return jax.vjp(form, x, w)[1](dy)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def causal_conv3d(x: jax.Array, w: jax.Array, strides: Strides = (1, 1)) -> jax.Array:
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def causal_conv3d(
+    x: jax.Array, w: jax.Array, strides: Strides = (1, 1), bordered: bool = False
+) -> jax.Array:
     """Equation (1) in the form that suits the platform.
 
     Args:
       x: ``[B, T + kt - 1, H, W, C]``, the frames before the clip included.
       w: ``[kt, kh, kw, C, O]``, of the type of ``x``.
       strides: (time, space).
+      bordered: ``x`` has H + kh - ss rows: also those that are zeros otherwise.
 
     Returns:
       ``[B, 1 + (T - 1) // st, H // ss, W // ss, O]``.
     """
-    default = functools.partial(conv3d, strides=strides)
-    return lax.platform_dependent(
-        x, w, cpu=functools.partial(_on_cpu, strides=strides), default=default
-    )
+    forms = {"cpu": _on_cpu, "default": conv3d}
+    return _by_platform(forms, strides, bordered, x, w)
 
 
-def _forward(x, w, strides):
-    return causal_conv3d(x, w, strides), (x, w)
+def _by_platform(forms, strides: Strides, bordered: bool, *arrays: jax.Array):
+    chosen = {
+        platform: functools.partial(form, strides=strides, bordered=bordered)
+        for platform, form in forms.items()
+    }
+    return lax.platform_dependent(*arrays, **chosen)
 
 
-def _backward(strides, saved, dy):
-    cpu = functools.partial(_gradients_on_cpu, strides=strides)
-    default = functools.partial(_gradients, strides=strides)
-    return lax.platform_dependent(*saved, dy, cpu=cpu, default=default)
+def _forward(x, w, strides, bordered):
+    return causal_conv3d(x, w, strides, bordered), (x, w)
+
+
+def _backward(strides, bordered, saved, dy):
+    forms = {"cpu": _gradients_on_cpu, "default": _gradients}
+    return _by_platform(forms, strides, bordered, *saved, dy)
 
 
 causal_conv3d.defvjp(_forward, _backward)

@@ -128,6 +128,7 @@ def build(name: str, **overrides: Any) -> PVVAE:
         channels=size["channels"],
         decoder_lookahead=ahead,
         streaming="exact" if causal else "none",
+        splits=("rows", "time"),
     )
     return PVVAE(
         encoder=cnn.Encoder(blocks=tuple(size["encoder_blocks"]), **kwargs),

@@ -21,16 +21,12 @@ from pv_vae_jax.models import streaming
 ROUNDING = 1e-3  # how far a float pixel may leave [-1, 1] by arithmetic alone
 
 
-def checked_pixels(video: Any) -> jax.Array:
-    """``[B, T, H, W, 3]`` as float32 in [-1, 1].
-
-    Raises:
-      ValueError: the rank, channels, type or range is wrong; the message says which.
-    """
+def check_pixels(video: Any) -> None:
+    """Raises ValueError if the rank, channels, type or range of pixels is wrong, and says which."""
     if np.ndim(video) != 5 or video.shape[-1] != 3:
         raise ValueError(f"a video is [B, T, H, W, 3], got shape {np.shape(video)}.")
     if video.dtype == np.uint8:
-        return pixels.to_float(jnp.asarray(video))
+        return
     if not jnp.issubdtype(video.dtype, jnp.floating):
         raise ValueError(f"pixels are uint8 in [0, 255] or float in [-1, 1], got {video.dtype}.")
     low, high = float(video.min()), float(video.max())
@@ -39,6 +35,13 @@ def checked_pixels(video: Any) -> jax.Array:
             f"float pixels are in [-1, 1], got [{low:.4g}, {high:.4g}]: "
             "scale them (x / 127.5 - 1 for 0..255) or hand over uint8."
         )
+
+
+def checked_pixels(video: Any) -> jax.Array:
+    """``[B, T, H, W, 3]`` as float32 in [-1, 1]; ValueError as :func:`check_pixels`."""
+    check_pixels(video)
+    if video.dtype == np.uint8:
+        return pixels.to_float(jnp.asarray(video))
     return jnp.asarray(video, jnp.float32)
 
 
@@ -94,8 +97,7 @@ class VideoVAE:
     def decode(self, latents: Any) -> jax.Array:
         """Normalised latents ``[B, G, h, w, c]`` to video in [-1, 1] (clamped)."""
         self._check_latents(latents)
-        raw = self._raw(latents)
-        return jnp.clip(_apply(self.module, "decode_raw", self.params, raw), -1, 1)
+        return self._decoded(self._raw(latents))
 
     def predict(self, video: Any, frames: int, seed: int = 0) -> jax.Array:
         """Continues a video: encodes it, pads the groups to come, decodes.
@@ -123,7 +125,7 @@ class VideoVAE:
         key = rng.stream_key(seed, "padding")
         noise = rng.latent_noise(key, jnp.arange(b), groups, tuple(shape))
         raw = _apply(self.module, "pad", self.params, mean, observed, noise)
-        return jnp.clip(_apply(self.module, "decode_raw", self.params, raw), -1, 1)
+        return self._decoded(raw)
 
     def encode_stream(self, chunks: Iterable[Any]) -> Iterator[jax.Array]:
         """Normalised latents of video chunks: 1 + p a frames first, then p b frames each."""
@@ -136,6 +138,9 @@ class VideoVAE:
         raw = (self._raw(self._check_latents(chunk)) for chunk in chunks)
         for video in streaming.decode_stream(self.module, self.params, raw):
             yield jnp.clip(video, -1, 1)
+
+    def _decoded(self, raw: jax.Array) -> jax.Array:
+        return jnp.clip(_apply(self.module, "decode_raw", self.params, raw), -1, 1)
 
     def _normalise(self, raw: jax.Array) -> jax.Array:
         return (raw - self._wide(self.mean)) / self._wide(self.std)

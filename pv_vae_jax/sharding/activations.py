@@ -4,7 +4,8 @@ The partitioner sees a kernel split over ``data`` and clips split over ``data``,
 activations (all-to-alls, gathers of whole feature maps) instead of the kernel.  Here every output
 ``[B, T, H, W, C]`` of a module is pinned: B over ``data``, the other axes left open, so that
 channels may still be split over ``model``.  Modules know nothing of it: flax hands their calls to
-an interceptor, which the step sets.
+an interceptor, which the step sets.  Inside ``jax.shard_map`` (split.py) everything lies where it
+does already.
 """
 
 import contextlib
@@ -26,7 +27,8 @@ def pinned(mesh: Mesh) -> Iterator[None]:
     sharding = NamedSharding(mesh, PartitionSpec("data", OPEN, OPEN, OPEN, OPEN))
 
     def pin(leaf):
-        if getattr(leaf, "ndim", 0) == 5:
+        inside = jax.sharding.get_abstract_mesh().manual_axes  # of jax.shard_map
+        if getattr(leaf, "ndim", 0) == 5 and not inside:
             return jax.lax.with_sharding_constraint(leaf, sharding)
         return leaf
 

@@ -130,10 +130,17 @@ def _with_data(mesh: Mesh, shape: tuple[int, ...], spec: PartitionSpec) -> Parti
     return PartitionSpec(*spec)
 
 
-def _specs(mesh: Mesh, tree: Any, rules: Sequence[Rule], fsdp: bool, least: int):
+def _specs(
+    mesh: Mesh, tree: Any, rules: Sequence[Rule], fsdp: bool, least: int, channels: bool
+):  # fmt: skip
     """(partition of each parameter by path, shapes by path, paths that FSDP could not split)."""
     shapes, specs, whole = _shapes(tree), {}, []
-    if rules or mesh.shape["model"] > 1:
+    if rules and not channels:
+        raise ValueError(
+            f"runtime.split gives the {mesh.shape['model']} devices of model to the clips, so "
+            f"runtime.sharding.rules cannot split parameters over it; got {len(rules)} rules."
+        )
+    if rules or (channels and mesh.shape["model"] > 1):
         specs = _by_rules(mesh, shapes, rules or TENSOR_PARALLEL, strict=bool(rules))
     for name, shape in shapes.items():
         specs.setdefault(name, PartitionSpec())
@@ -145,7 +152,12 @@ def _specs(mesh: Mesh, tree: Any, rules: Sequence[Rule], fsdp: bool, least: int)
 
 
 def shardings(
-    mesh: Mesh, tree: Any, rules: Sequence[Rule] = (), fsdp: bool = False, least: int = LEAST
+    mesh: Mesh,
+    tree: Any,
+    rules: Sequence[Rule] = (),
+    fsdp: bool = False,
+    least: int = LEAST,
+    channels: bool = True,
 ) -> Any:
     """The sharding of every leaf.
 
@@ -156,6 +168,7 @@ def shardings(
         than one device, as far as its rules match.
       fsdp: whether large leaves are split over ``data``.
       least: elements of a large leaf.
+      channels: whether ``model`` splits channels; False where it splits clips (split.py).
 
     Returns:
       A tree of ``NamedSharding`` of the structure of ``tree``.
@@ -163,7 +176,7 @@ def shardings(
     Raises:
       ValueError: a rule has no effect, names a wrong axis, or a size does not divide.
     """
-    specs, shapes, _ = _specs(mesh, tree, rules, fsdp, least)
+    specs, shapes, _ = _specs(mesh, tree, rules, fsdp, least, channels)
 
     def of(path, leaf):
         _, name = parameter_of(path)
@@ -174,7 +187,12 @@ def shardings(
 
 
 def undivided(
-    mesh: Mesh, tree: Any, rules: Sequence[Rule] = (), fsdp: bool = False, least: int = LEAST
+    mesh: Mesh,
+    tree: Any,
+    rules: Sequence[Rule] = (),
+    fsdp: bool = False,
+    least: int = LEAST,
+    channels: bool = True,
 ) -> list[str]:
     """Paths of large parameters that FSDP leaves as the rules have them: no axis divides."""
-    return _specs(mesh, tree, rules, fsdp, least)[2]
+    return _specs(mesh, tree, rules, fsdp, least, channels)[2]

@@ -22,7 +22,8 @@ from pv_vae_jax.core import dims, trees
 from pv_vae_jax.data.batch import Batch
 from pv_vae_jax.losses import perceptual
 from pv_vae_jax.sharding import mesh as meshes
-from pv_vae_jax.training import placement, vae_step
+from pv_vae_jax.sharding.split import Split
+from pv_vae_jax.training import placement, splitting, vae_step
 from pv_vae_jax.training.run import Run
 from pv_vae_jax.training.stages import Stage
 from pv_vae_jax.withholding import masks
@@ -101,7 +102,7 @@ def _train(run: Run, stage: Stage, bucket: tuple[int, ...], mesh: Mesh, withheld
     placed = placement.of(run, stage, mesh)
     state = _with(placed.shapes, placed.shardings)
     function = vae_step.compiled(
-        vae_step.Networks(run.module, run.discriminator),
+        vae_step.Networks(splitting.module_of(run, mesh), run.discriminator),
         stage,
         run.seed,
         vae_step.Program(withheld, gan="gan" in stage.weights),
@@ -122,12 +123,14 @@ def _serve(what: str, run: Run, stage: Stage, bucket: tuple[int, ...], mesh: Mes
     if what == "decode":
         shape = (count, *run.module.spec.latent_shape(*shape[1:4]))
         method = "decode_raw"
-    clips = jax.ShapeDtypeStruct(shape, jnp.float32, sharding=meshes.over_data(mesh))
-    apply = functools.partial(run.module.apply, method=method)
-    function = jax.jit(
-        lambda params, clips: apply({"params": params}, clips),
-        out_shardings=meshes.over_data(mesh),
-    )
+    module, where = splitting.module_of(run, mesh), meshes.over_data(mesh)
+    apply = functools.partial(module.apply, method=method)
+    clips = jax.ShapeDtypeStruct(shape, jnp.float32)
+    if isinstance(module, Split):
+        where, apply = module.sharding, functools.partial(module.of_padded, method=method)
+        clips = jax.eval_shape(lambda clips: module.padded(clips, method), clips)
+    function = jax.jit(lambda params, clips: apply({"params": params}, clips), out_shardings=where)
+    clips = jax.ShapeDtypeStruct(clips.shape, clips.dtype, sharding=where)
     return Ahead(function, (params, clips), bytes_on_one(params), 0)
 
 

@@ -20,7 +20,7 @@ from pv_vae_jax.losses import pixel_terms
 from pv_vae_jax.losses.perceptual import LPIPS
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.sharding import mesh as meshes
-from pv_vae_jax.training import calibration, reporting, restore, throughput, vae_step
+from pv_vae_jax.training import calibration, reporting, restore, splitting, throughput, vae_step
 from pv_vae_jax.training import state as states
 from pv_vae_jax.training import workdir as workdirs
 from pv_vae_jax.training.placement import Placement, of_run
@@ -181,7 +181,7 @@ class StageLoop:
         program = self._program(step, batch)
         if program not in self._steps:
             self._steps[program] = vae_step.compiled(
-                vae_step.Networks(self.run.module, self.run.discriminator),
+                vae_step.Networks(splitting.module_of(self.run, self.mesh), self.run.discriminator),
                 self.stage,
                 self.run.seed,
                 program,

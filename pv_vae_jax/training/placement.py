@@ -16,6 +16,7 @@ from pv_vae_jax.core import storage, trees
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.sharding import rules, table
 from pv_vae_jax.training import adversary as adversaries
+from pv_vae_jax.training import splitting
 from pv_vae_jax.training import state as states
 from pv_vae_jax.training.run import Run
 from pv_vae_jax.training.stages import Stage
@@ -95,10 +96,11 @@ def of(run: Run, stage: Stage, mesh: Mesh, params: trees.Tree | None = None) -> 
       params: their shapes, where they are known.
 
     Raises:
-      ValueError: a rule, an axis or the batch does not fit; the message has the numbers.
+      ValueError: a rule, an axis, the batch or a split does not fit; the message has the numbers.
     """
     for _, _, batch, _ in stage.data.buckets:
         meshes.check_batch(mesh, batch, stage.optimizer.accumulate)
+    splitting.check(run, stage, mesh, params)
     return of_state(stage, mesh, shapes(run, stage, params), **settings(run))
 
 
@@ -118,7 +120,7 @@ def of_state(stage: Stage, mesh: Mesh, state: states.TrainState, **settings: Any
 
 def settings(run: Run) -> dict[str, Any]:
     """``config.runtime.sharding`` as arguments of rules.shardings."""
-    return dict(run.config["runtime"]["sharding"])
+    return dict(run.config["runtime"]["sharding"]) | {"channels": not splitting.split_of(run)}
 
 
 def shapes(run: Run, stage: Stage, params: trees.Tree | None = None) -> states.TrainState:

@@ -26,6 +26,7 @@ from pv_vae_jax.losses.perceptual import LPIPS
 from pv_vae_jax.models.discriminators import Discriminator
 from pv_vae_jax.sharding import activations
 from pv_vae_jax.sharding import mesh as meshes
+from pv_vae_jax.sharding.split import Split
 from pv_vae_jax.training import adversary as adversaries
 from pv_vae_jax.training import optimizers
 from pv_vae_jax.training.stages import Stage
@@ -51,7 +52,7 @@ class Program:
 class Networks:
     """The modules of a stage: the video VAE, and the discriminator if the stage has a GAN."""
 
-    vae: nn.Module
+    vae: nn.Module | Split
     discriminator: Discriminator | None = None
 
 
