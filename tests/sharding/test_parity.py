@@ -39,9 +39,7 @@ def compare(kind, model, fsdp, linear):
 def test_many_devices_have_the_gradients_and_losses_of_one(model, fsdp):
     found, program = compare("plain", model, fsdp, linear=True)
     assert not found
-    if (
-        fsdp
-    ):  # kernels are gathered (the larger is 3072 x 8), clips (8 x 2 x 3072) stay where they are
+    if fsdp:  # kernels (the larger is 3072 x 8) are gathered, clips (8 x 2 x 3072) stay
         moved = collectives(program.as_text())
         assert moved["all-gather"] <= 3072 * 8 and "all-to-all" not in moved
 
@@ -60,9 +58,8 @@ def test_every_mesh_has_the_gradients_and_losses_of_one_device(model, fsdp, kind
     assert not found
     if model == 1:
         moved = collectives(program.as_text())
-        assert (
-            "all-to-all" not in moved and moved.get("all-gather", 0) <= 27 * 48 * 8
-        )  # the largest kernel
+        assert moved.get("all-to-all", 0) <= 16  # a bias, which least = 1 splits; no feature map
+        assert moved.get("all-gather", 0) <= 27 * 48 * 8  # the largest kernel
 
 
 def sharded_by_hand(mean_over=("data",), split="data"):
