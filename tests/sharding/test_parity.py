@@ -57,9 +57,9 @@ def test_every_mesh_has_the_gradients_and_losses_of_one_device(model, fsdp, kind
     found, program = compare(kind, model, fsdp, linear=False)
     assert not found
     if model == 1:
-        moved = collectives(program.as_text())
-        assert moved.get("all-to-all", 0) <= 16  # a bias, which least = 1 splits; no feature map
-        assert moved.get("all-gather", 0) <= 27 * 48 * 8  # the largest kernel
+        # What is padded for the CPU's convolutions may move (maps of 4 x 4 here), full maps do not.
+        full = parity.CLIPS * 5 * 16 * 16 * 8
+        assert all(size < full / 4 for size in collectives(program.as_text()).values())
 
 
 def sharded_by_hand(mean_over=("data",), split="data"):
