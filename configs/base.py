@@ -159,6 +159,7 @@ def base(model: str = "pv_vae_tiny") -> ConfigDict:
                 "workers": 0,  # processes that read clips; 0 reads in threads
                 "threads": 2,
                 "log_every": 50,
+                "profile": "",  # "START:STOP": a trace of these updates (docs/observability.md)
                 "evaluate_every": 1000,
                 "evaluate_clips": 16,
                 "final_clips": 64,  # for the figures at the end of the run

@@ -141,13 +141,18 @@ class TrainingData:
             f"{failed[-1]}. Check the files, then start the same command again."
         )
 
+    def observed(self, step: int, example: int) -> np.ndarray:
+        """What is seen of an example at a step: bool ``[G, h', w']``."""
+        bucket = self.schedule.bucket(step)
+        grid = (self.groups, bucket.height // self.spatial, bucket.width // self.spatial)
+        return self.withholding.observed_at(self.seed, step, example, grid)
+
     def element(self, step: int, host: int = 0, hosts: int = 1) -> dict:
         """Equation (2) as NumPy arrays, with the failures under ``failed``."""
         bucket, start = self.schedule.bucket(step), self.schedule.start(step)
         indices = [start + row for row in bucket.rows_of(host, hosts)]
         made = [self.example(index, bucket.height, bucket.width) for index in indices]
-        grid = (self.groups, bucket.height // self.spatial, bucket.width // self.spatial)
-        masks = [self.withholding.observed_at(self.seed, step, i, grid) for i in indices]
+        masks = [self.observed(step, index) for index in indices]
         return {
             "video": np.stack([clip.video for clip, _ in made]),
             "observed": np.stack(masks),

@@ -56,7 +56,8 @@ def bytes_on_one(tree: Any) -> int:
     )
 
 
-def _with(shapes: Any, shardings: Any) -> Any:
+def with_shardings(shapes: Any, shardings: Any) -> Any:
+    """Shapes with the shardings of a tree of the same form."""
     return jax.tree.map(
         lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
         shapes,
@@ -65,10 +66,11 @@ def _with(shapes: Any, shardings: Any) -> Any:
 
 
 def _everywhere(shapes: Any, sharding: NamedSharding) -> Any:
-    return _with(shapes, jax.tree.map(lambda _: sharding, shapes))
+    return with_shardings(shapes, jax.tree.map(lambda _: sharding, shapes))
 
 
-def _batch(run: Run, stage: Stage, bucket: tuple[int, ...], mesh: Mesh) -> Batch:
+def batch_shapes(run: Run, stage: Stage, bucket: tuple[int, ...], mesh: Mesh) -> Batch:
+    """The global batch of a bucket (rows, columns, clips, ...), its clips over ``data``."""
     height, width, count, *_ = bucket
     groups, rows, columns, _ = run.module.spec.latent_shape(stage.data.frames, height, width)
     cells = (1, 1) if stage.withholding.kind in masks.WHOLE else (rows, columns)
@@ -100,7 +102,7 @@ def _lpips(stage: Stage, mesh: Mesh) -> perceptual.LPIPS | None:
 def _train(run: Run, stage: Stage, bucket: tuple[int, ...], mesh: Mesh, withheld: int) -> Ahead:
     meshes.check_batch(mesh, bucket[2], stage.optimizer.accumulate)
     placed = placement.of(run, stage, mesh)
-    state = _with(placed.shapes, placed.shardings)
+    state = with_shardings(placed.shapes, placed.shardings)
     function = vae_step.compiled(
         vae_step.Networks(splitting.module_of(run, mesh), run.discriminator),
         stage,
@@ -109,7 +111,7 @@ def _train(run: Run, stage: Stage, bucket: tuple[int, ...], mesh: Mesh, withheld
         placed.shardings,
         meshes.over_data(mesh),
     )
-    arguments = (state, _batch(run, stage, bucket, mesh), _lpips(stage, mesh))
+    arguments = (state, batch_shapes(run, stage, bucket, mesh), _lpips(stage, mesh))
     parameters = bytes_on_one(state.params)
     return Ahead(function, arguments, parameters, bytes_on_one(state) - parameters)
 

@@ -9,63 +9,28 @@ goes on bit for bit when the same command is given again.
 import contextlib
 import functools
 import pathlib
-import time
 from collections.abc import Callable, Sequence
 
 import jax
 
 from pv_vae_jax.core import trees
 from pv_vae_jax.data.batch import Batch
-from pv_vae_jax.losses import pixel_terms
 from pv_vae_jax.losses.perceptual import LPIPS
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.sharding import mesh as meshes
-from pv_vae_jax.training import calibration, reporting, restore, splitting, throughput, vae_step
+from pv_vae_jax.training import calibration, reporting, restore
 from pv_vae_jax.training import state as states
 from pv_vae_jax.training import workdir as workdirs
+from pv_vae_jax.training.intervals import Interval
 from pv_vae_jax.training.placement import Placement, of_run
+from pv_vae_jax.training.profiling import Profile
+from pv_vae_jax.training.programs import Programs
 from pv_vae_jax.training.run import Run
 from pv_vae_jax.training.stages import Stage
 from pv_vae_jax.training.stopping import StopRequests
 
 # (model, stage, folder for pictures) -> values to record
 Evaluator = Callable[[VideoVAE, Stage, pathlib.Path], dict[str, float]]
-
-
-class Interval:
-    """What happened since the last record: reports of updates, and where the time went."""
-
-    def __init__(self, kinds: list[str]):
-        """Begins now; ``kinds`` is the ``device_kind`` of each device of the mesh."""
-        self._kinds = kinds
-        self._flops: list[int | None] = []
-        self._begin = time.perf_counter()
-        self._spent = {"data": 0.0, "checkpoint": 0.0, "evaluation": 0.0}
-        self._reports: list[pixel_terms.Report] = []
-        self._examples = 0
-
-    def timed(self, what: str, function: Callable, *args):
-        """Calls ``function(*args)`` and books its time."""
-        begin = time.perf_counter()
-        result = function(*args)
-        self._spent[what] += time.perf_counter() - begin
-        return result
-
-    def add(self, report: pixel_terms.Report, examples: int, flops: int | None) -> None:
-        """One more update; the report stays on the device."""
-        self._reports.append(report)
-        self._examples += examples
-        self._flops.append(flops)
-
-    def values(self) -> dict[str, float]:
-        """Waits for the device; means of the reports, seconds per step, rates per second."""
-        values = reporting.merged(self._reports)
-        whole, steps = time.perf_counter() - self._begin, len(self._reports)
-        values |= {f"seconds/{what}": spent / steps for what, spent in self._spent.items()}
-        values["seconds/step"] = (whole - sum(self._spent.values())) / steps
-        busy = whole - self._spent["evaluation"]
-        values["examples_per_second"] = self._examples / busy
-        return values | throughput.values(self._flops, busy, self._kinds)
 
 
 class StageLoop:
@@ -86,9 +51,7 @@ class StageLoop:
         self.stage, self.mesh = placement.stage, placement.mesh
         self.part, self.parts = meshes.data_part(self.mesh)
         self.checkpoints = restore.checkpoints_of(workdir, self.stage, self.runtime["keep"])
-        self._steps: dict[vae_step.Program, Callable] = {}
         self._kinds = [device.device_kind for device in self.mesh.devices.flat]
-        self._flops: dict[tuple, int | None] = {}  # of program and shape of the batch
 
     @functools.cached_property
     def _judge(self) -> LPIPS | None:
@@ -141,7 +104,13 @@ class StageLoop:
         reporter = reporting.Reporter(
             self.workdir, self.stage.name, earlier, start, last, jax.process_index() == 0
         )
-        with contextlib.closing(reporter):
+        programs = Programs(self.run, self.placement, data, self._judge, start, last)
+        profile = Profile(self.runtime["profile"], self.workdir)
+        with (
+            contextlib.closing(reporter),
+            contextlib.closing(programs),
+            contextlib.closing(profile),
+        ):
             if jax.process_index() == 0 and data.classes:
                 for line in workdirs.keep_classes(self.workdir, data.classes):
                     reporter.say(line)
@@ -152,8 +121,8 @@ class StageLoop:
                     reporter.say(f"stopped on request before step {step + 1}; saved.")
                     return state, False
                 batch = interval.timed("data", next, batches)
-                state, report, flops = self._update(state, step, batch)
-                interval.add(report, len(batch.index) * self.parts, flops)
+                profile.before(self.offset + step)
+                state = self._update(programs, interval, state, step, batch)
                 reporter.advance()
                 done = step + 1
                 if self._is_due("log_every", done):
@@ -176,31 +145,16 @@ class StageLoop:
         every = self.runtime[what]
         return bool(every) and (step % every == 0 or step == self.stage.steps)
 
-    def _update(self, state: states.TrainState, step: int, batch: Batch):
-        """Update number ``step`` with this host's rows of the batch: state, report, model FLOPs."""
-        program = self._program(step, batch)
-        if program not in self._steps:
-            self._steps[program] = vae_step.compiled(
-                vae_step.Networks(splitting.module_of(self.run, self.mesh), self.run.discriminator),
-                self.stage,
-                self.run.seed,
-                program,
-                self.placement.shardings,
-                meshes.over_data(self.mesh),
-            )
-        args = state, meshes.put_batch(self.mesh, batch), self._judge
-        key = program, batch.video.shape
-        if key not in self._flops:
-            self._flops[key] = throughput.model_flops(self._steps[program], *args)
-        return *self._steps[program](*args), self._flops[key]
-
-    def _program(self, step: int, batch: Batch) -> vae_step.Program:
-        withheld = 0
-        if self.stage.withholding.way == "slice":
-            withheld = int((~batch.observed[0]).sum())
-        gan = "gan" in self.stage.weights and self.stage.adversarial.runs_at(step)
-        penalty = gan and self.stage.adversarial.penalises_at(step)
-        return vae_step.Program(withheld, gan, penalty)
+    def _update(
+        self, programs: Programs, interval: Interval, state: states.TrainState, step: int,
+        batch: Batch,
+    ) -> states.TrainState:  # fmt: skip
+        """Update number ``step`` with this host's rows of the batch."""
+        program, flops = interval.timed("compile", programs.at, step)
+        with jax.profiler.StepTraceAnnotation("update", step_num=step):
+            state, report = program(state, meshes.put_batch(self.mesh, batch), self._judge)
+        interval.add(report, len(batch.index) * self.parts, flops)
+        return state
 
     def _check_skips(self, state: states.TrainState, step: int) -> None:
         in_row = int(state.skipped_in_row)

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from pv_vae_jax.core import storage
 from pv_vae_jax.losses import pixel_terms
 from pv_vae_jax.training import boards
+from pv_vae_jax.training.goodput import Goodput
 
 PAUSE = 20.0  # seconds between two writes of the records at a URL
 
@@ -93,7 +94,7 @@ class Reporter:
         if not enabled:
             return
         path = storage.path(workdir) / "metrics.jsonl"
-        kept = []
+        kept, records = [], []
         if storage.exists(path):
             for line in storage.read(path).decode().splitlines():
                 try:
@@ -103,7 +104,9 @@ class Reporter:
                 here = record["stage"] == stage and record["step"] <= start
                 if here or record["stage"] in earlier:
                     kept.append(line + "\n")
+                    records.append(record)
         self._lines = Lines(path, kept)
+        self._goodput = Goodput.of(workdir, records)
         self._remote = storage.is_url(workdir)
         if self._remote:
             boards.register()
@@ -126,7 +129,10 @@ class Reporter:
         """Writes the values of a step, if there are any."""
         if not (self._enabled and values):
             return
-        self._lines.add(json.dumps({"stage": self._stage, "step": step, **values}))
+        place = {"stage": self._stage, "step": step}
+        goodput = self._goodput.add(place | values)
+        values = values if goodput is None else values | {"goodput": goodput}
+        self._lines.add(json.dumps(place | values))
         for name, value in values.items():
             self._board.add_scalar(name, value, step)
         if not self._remote:

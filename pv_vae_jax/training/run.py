@@ -15,6 +15,7 @@ from pv_vae_jax.core import dims, rng, trees
 from pv_vae_jax.data import buckets, clips, images, pipeline, shards, sources, tfds_source
 from pv_vae_jax.losses import perceptual
 from pv_vae_jax.models import discriminators, sizes
+from pv_vae_jax.training import profiling
 from pv_vae_jax.training.adversary import Adversary
 from pv_vae_jax.training.stages import Stage, stages_of
 from pv_vae_jax.withholding import Withholding
@@ -41,6 +42,7 @@ class Run:
                 discriminator = discriminators.build(**config["discriminator"])
             except (TypeError, ValueError) as error:
                 raise ValueError(f"config.discriminator: {error}") from error
+        profiling.steps(config["runtime"]["profile"])
         run = cls(config, module, stages, discriminator)
         for stage in run.stages:
             try:

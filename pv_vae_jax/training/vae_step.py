@@ -91,9 +91,10 @@ def _micro_batch(
     )
     if not program.gan:
         return (gradient, {}, {}), report
-    against, values, means = adversaries.gradient(
-        networks.discriminator, state.adversary, stage.adversarial, program.penalty, cut
-    )
+    with jax.named_scope("discriminator"):
+        against, values, means = adversaries.gradient(
+            networks.discriminator, state.adversary, stage.adversarial, program.penalty, cut
+        )
     return (gradient, against, means), report | values
 
 
@@ -153,9 +154,10 @@ def train_step(
     trainable, _ = trees.partition(state.params, stage.trainable)
     norm = optax.tree.norm(gradient)
     finite = jnp.isfinite(norm)
-    moved, slots, updates, learning_rate = optimizers.update(
-        stage.optimizer, stage.steps, state.step, gradient, state.slots, trainable
-    )
+    with jax.named_scope("optimiser"):
+        moved, slots, updates, learning_rate = optimizers.update(
+            stage.optimizer, stage.steps, state.step, gradient, state.slots, trainable
+        )
     ema = {}
     if stage.optimizer.ema:
         decay = stage.optimizer.ema

@@ -1,0 +1,89 @@
+"""The programs of a stage, compiled before they are needed.
+
+    program of a step = (how many groups `slice` leaves out, GAN, R1; bucket)                 (1)
+
+(1) is a function of (seed, step) (data/pipeline.py), so a thread looks ``AHEAD`` steps ahead and
+compiles, one after the other in the order of first use, while the devices work.  A step waits only
+if its own program is not ready.  Its model FLOPs are counted from the same trace.
+"""
+
+import concurrent.futures
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from pv_vae_jax.data.buckets import Bucket
+from pv_vae_jax.data.pipeline import TrainingData
+from pv_vae_jax.sharding import mesh as meshes
+from pv_vae_jax.training import ahead, splitting, throughput, vae_step
+from pv_vae_jax.training.placement import Placement
+from pv_vae_jax.training.run import Run
+
+AHEAD = 1000  # steps
+
+Key = tuple[vae_step.Program, Bucket]
+Compiled = tuple[Callable, int | None]  # the program, its model FLOPs if they are known
+
+
+class Programs:
+    """The programs of the steps from ``start`` to ``last``; close it at the end."""
+
+    def __init__(
+        self, run: Run, placement: Placement, data: TrainingData, judge: Any, start: int, last: int
+    ):
+        """Begins to compile; ``judge`` is LPIPS on the devices, or None."""
+        self._run, self._placement, self._data = run, placement, data
+        self._judge = jax.tree.map(_shape, judge)
+        self._state = ahead.with_shardings(placement.shapes, placement.shardings)
+        self._thread = concurrent.futures.ThreadPoolExecutor(1, "compile")
+        self._found: dict[Key, concurrent.futures.Future[Compiled]] = {}
+        self._seen, self._last = start, last
+
+    def key(self, step: int) -> Key:
+        """Equation (1)."""
+        stage, data = self._placement.stage, self._data
+        bucket, withheld = data.schedule.bucket(step), 0
+        if stage.withholding.way == "slice":
+            withheld = int((~data.observed(step, data.schedule.start(step))).sum())
+        gan = "gan" in stage.weights and stage.adversarial.runs_at(step)
+        penalty = gan and stage.adversarial.penalises_at(step)
+        return vae_step.Program(withheld, gan, penalty), bucket
+
+    def at(self, step: int) -> Compiled:
+        """The program of a step; waits for it, and has the thread look further ahead."""
+        until = min(self._last, step + AHEAD)
+        for later in range(self._seen, until):
+            key = self.key(later)
+            if key not in self._found:
+                self._found[key] = self._thread.submit(self._compiled, key)
+        self._seen = max(self._seen, until)
+        return self._found[self.key(step)].result()
+
+    @functools.cached_property
+    def _networks(self) -> vae_step.Networks:
+        vae = splitting.module_of(self._run, self._placement.mesh)
+        return vae_step.Networks(vae, self._run.discriminator)
+
+    def _compiled(self, key: Key) -> Compiled:
+        program, bucket = key
+        placement, mesh = self._placement, self._placement.mesh
+        step = vae_step.compiled(
+            self._networks, placement.stage, self._run.seed, program, placement.shardings,
+            meshes.over_data(mesh),
+        )  # fmt: skip
+        batch = ahead.batch_shapes(
+            self._run, placement.stage, (bucket.height, bucket.width, bucket.batch), mesh
+        )
+        args = self._state, batch, self._judge
+        flops = throughput.model_flops(step, *args)
+        return step.lower(*args).compile(), flops
+
+    def close(self) -> None:
+        """Drops what has not been begun."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _shape(leaf: jax.Array) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
