@@ -51,6 +51,7 @@ def stage(**changes) -> ConfigDict:
                 "clip": 1.0,
                 "ema": 0.999,
                 "accumulate": 1,
+                "mu_dtype": "float32",  # bfloat16 halves AdamW's first moment
             },
             # LPIPS: vgg16 | alexnet; how many frames of a clip are looked at, 0 for all.
             "perceptual": {"backbone": "vgg16", "frames": 0},
@@ -72,6 +73,7 @@ def stage(**changes) -> ConfigDict:
                     "b2": 0.9,
                     "weight_decay": 0.0,
                     "clip": 1.0,
+                    "mu_dtype": "float32",
                 },
             },
             # "" is the stage before (fresh weights for the first), the path of an
@@ -108,6 +110,8 @@ def base(model: str = "pv_vae_tiny") -> ConfigDict:
     config = ConfigDict(
         {
             "seed": 0,
+            # "START:STOP": a trace of these updates for XProf (docs/observability.md).
+            "profile": "",
             # A named size with all its fields (pv_vae_jax/models/sizes.py).
             "model": {"name": model, "fields": sizes.fields(model)},
             "data": {
@@ -159,7 +163,6 @@ def base(model: str = "pv_vae_tiny") -> ConfigDict:
                 "workers": 0,  # processes that read clips; 0 reads in threads
                 "threads": 2,
                 "log_every": 50,
-                "profile": "",  # "START:STOP": a trace of these updates (docs/observability.md)
                 "evaluate_every": 1000,
                 "evaluate_clips": 16,
                 "final_clips": 64,  # for the figures at the end of the run

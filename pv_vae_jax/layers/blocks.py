@@ -9,10 +9,13 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
 
 from pv_vae_jax.core.precision import compute_dtype
 from pv_vae_jax.layers.causal_conv import CausalConv3D
 from pv_vae_jax.layers.ordered_sum import ordered_sum
+
+CONVOLUTION = "convolution"  # the name of its results for policies of rematerialisation
 
 
 class RMSNorm(nn.Module):
@@ -32,26 +35,40 @@ class RMSNorm(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Equation (2); the shortcut is a 1x1x1 convolution where the width changes."""
+    """Equation (2); the shortcut is a 1x1x1 convolution where the width changes.
+
+    Attributes:
+      features: channels of the result.
+      time_padding: "replicate" or "zeros".
+      dtype: compute type, "float32" or "bfloat16".
+      causal: no frame depends on a later one.
+      halves: whether norm, SiLU and convolution are computed again, each time they are needed in
+        the backward pass, from the input of the norm.
+    """
 
     features: int
     time_padding: str = "replicate"
     dtype: str = "float32"
     causal: bool = True
+    halves: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """``[B, T, H, W, C]`` to ``[B, T, H, W, features]``."""
-        y = x
-        for i in range(2):
-            y = nn.silu(RMSNorm(self.dtype, name=f"norm_{i}")(y))
-            y = CausalConv3D(
-                self.features,
-                time_padding=self.time_padding,
-                dtype=self.dtype,
-                causal=self.causal,
-                name=f"conv_{i}",
-            )(y)
+        half = nn.remat(_half, static_argnums=2) if self.halves else _half
+        y = half(self, half(self, x, 0), 1)
         if x.shape[-1] != self.features:
             x = CausalConv3D(self.features, (1, 1, 1), dtype=self.dtype, name="shortcut")(x)
         return x + y
+
+
+def _half(block: ResidualBlock, x: jax.Array, i: int) -> jax.Array:
+    x = nn.silu(RMSNorm(block.dtype, name=f"norm_{i}")(x))
+    y = CausalConv3D(
+        block.features,
+        time_padding=block.time_padding,
+        dtype=block.dtype,
+        causal=block.causal,
+        name=f"conv_{i}",
+    )(x)
+    return checkpoint_name(y, CONVOLUTION)

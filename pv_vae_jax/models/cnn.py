@@ -16,38 +16,13 @@ import jax
 import jax.numpy as jnp
 
 from pv_vae_jax.layers.attention import FrameAttention
-from pv_vae_jax.layers.blocks import ResidualBlock, RMSNorm
+from pv_vae_jax.layers.blocks import RMSNorm
 from pv_vae_jax.layers.causal_conv import CausalConv3D
 from pv_vae_jax.layers.resample import Downsample, Upsample, shuffle, unshuffle
+from pv_vae_jax.models.stack import Stack, residual_block
 
 PAPER_STRIDES = ((2, 2), (2, 2), (1, 2), (1, 2))
-REMATS = ("none", "block")
 HEADS = ("norm", "linear")
-
-
-def _block(remat: str):
-    return nn.remat(ResidualBlock) if remat == "block" else ResidualBlock
-
-
-class Stage(nn.Module):
-    """``blocks`` residual blocks of one width."""
-
-    features: int
-    blocks: int
-    time_padding: str
-    dtype: str
-    remat: str
-    causal: bool = True
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """``[B, T, H, W, C]`` to ``[B, T, H, W, features]``."""
-        for i in range(self.blocks):
-            block = _block(self.remat)
-            x = block(self.features, self.time_padding, self.dtype, self.causal, name=f"block_{i}")(
-                x
-            )
-        return x
 
 
 class Middle(nn.Module):
@@ -62,10 +37,10 @@ class Middle(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """``[B, t, h, w, C]`` to the same shape."""
-        block = _block(self.remat)
-        x = block(self.features, self.time_padding, self.dtype, self.causal, name="block_0")(x)
+        form = self.features, self.time_padding, self.dtype, self.causal
+        x = residual_block(self.remat, *form, name="block_0")(x)
         x = FrameAttention(self.dtype, name="attention")(x)
-        return block(self.features, self.time_padding, self.dtype, self.causal, name="block_1")(x)
+        return residual_block(self.remat, *form, name="block_1")(x)
 
 
 class Encoder(nn.Module):
@@ -81,7 +56,8 @@ class Encoder(nn.Module):
       head: "norm", as the public video VAEs; "linear" learns several times faster in a small model
         (docs/choices.md), but bears only small learning rates.
       dtype: compute type, "float32" or "bfloat16".
-      remat: "none", or "block" to recompute each residual block in the backward pass.
+      remat: what the backward pass computes again, a value of the table in stack.py.
+      scan: residual blocks of one shape are a loop.
     """
 
     channels: int
@@ -93,15 +69,17 @@ class Encoder(nn.Module):
     time_padding: str = "replicate"
     dtype: str = "float32"
     remat: str = "none"
+    scan: bool = False
 
     @nn.compact
     def __call__(self, video: jax.Array) -> jax.Array:
         """``[B, T, H, W, 3]`` in [-1, 1] to moments ``[B, G, h, w, 2c]``, float32."""
         form = {"time_padding": self.time_padding, "dtype": self.dtype}
+        repeated = {"remat": self.remat, "scan": self.scan}
         x = unshuffle(video, self.patch)
         x = CausalConv3D(self.widths[0], **form, name="conv_in")(x)
         for i, (width, blocks) in enumerate(zip(self.widths, self.blocks, strict=True)):
-            x = Stage(width, blocks, **form, remat=self.remat, name=f"stage_{i}")(x)
+            x = Stack(width, blocks, **form, **repeated, name=f"stage_{i}")(x)
             if i < len(self.strides):
                 x = Downsample(self.strides[i], **form, name=f"down_{i}")(x)
         x = Middle(self.widths[-1], **form, remat=self.remat, name="mid")(x)
@@ -134,21 +112,21 @@ class Decoder(nn.Module):
     time_padding: str = "replicate"
     dtype: str = "float32"
     remat: str = "none"
+    scan: bool = False
     causal: bool = True
 
     @nn.compact
     def __call__(self, latents: jax.Array) -> jax.Array:
         """``[B, G, h, w, c]`` to video ``[B, T, H, W, 3]``, float32, not clamped."""
         form = {"time_padding": self.time_padding, "dtype": self.dtype, "causal": self.causal}
+        repeated = {"remat": self.remat, "scan": self.scan}
         x = CausalConv3D(self.channels, (1, 1, 1), dtype=self.dtype, name="post_quant")(latents)
         x = CausalConv3D(self.widths[-1], **form, name="conv_in")(x)
         x = Middle(self.widths[-1], **form, remat=self.remat, name="mid")(x)
         for i in reversed(range(len(self.widths))):
             if i < len(self.strides):
                 x = Upsample(self.strides[i], **form, name=f"up_{i}")(x)
-            x = Stage(self.widths[i], self.blocks[i], **form, remat=self.remat, name=f"stage_{i}")(
-                x
-            )
+            x = Stack(self.widths[i], self.blocks[i], **form, **repeated, name=f"stage_{i}")(x)
         if self.head == "norm":
             x = nn.silu(RMSNorm(self.dtype, name="norm_out")(x))
         x = CausalConv3D(3 * self.patch**2, **form, name="conv_out")(x)

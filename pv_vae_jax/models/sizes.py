@@ -11,7 +11,7 @@ from typing import Any
 from pv_vae_jax.core.precision import compute_dtype
 from pv_vae_jax.interface import LatentSpec
 from pv_vae_jax.layers import causal_conv
-from pv_vae_jax.models import cnn, padding
+from pv_vae_jax.models import cnn, padding, stack
 from pv_vae_jax.models.pv_vae import PVVAE
 
 _SHARED: dict[str, Any] = {
@@ -25,6 +25,7 @@ _SHARED: dict[str, Any] = {
     "decoder_causal": True,
     "dtype": "float32",
     "remat": "none",
+    "scan": False,
 }
 
 SIZES: dict[str, dict[str, Any]] = {
@@ -88,7 +89,8 @@ def _check(size: dict[str, Any]) -> None:
         "pixel_padding": padding.PIXEL_KINDS,
         "decoder_causal": (True, False),
         "head": cnn.HEADS,
-        "remat": cnn.REMATS,
+        "remat": stack.REMATS,
+        "scan": (True, False),
     }
     for field, values in known.items():
         if size[field] not in values:
@@ -119,6 +121,7 @@ def build(name: str, **overrides: Any) -> PVVAE:
         "time_padding": size["time_padding"],
         "dtype": size["dtype"],
         "remat": size["remat"],
+        "scan": size["scan"],
     }
     causal = size["decoder_causal"]
     ahead = 0 if causal else cnn.lookahead(tuple(size["decoder_blocks"]), strides)

@@ -105,7 +105,7 @@ class StageLoop:
             self.workdir, self.stage.name, earlier, start, last, jax.process_index() == 0
         )
         programs = Programs(self.run, self.placement, data, self._judge, start, last)
-        profile = Profile(self.runtime["profile"], self.workdir)
+        profile = Profile(self.run.config["profile"], self.workdir)
         with (
             contextlib.closing(reporter),
             contextlib.closing(programs),

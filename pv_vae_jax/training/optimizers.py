@@ -10,7 +10,7 @@ update that is skipped because its gradient is not finite still advances the ste
 import jax
 import optax
 
-from pv_vae_jax.core import trees
+from pv_vae_jax.core import precision, trees
 from pv_vae_jax.training.stages import Optimizer
 
 
@@ -35,7 +35,9 @@ def direction(optimizer: Optimizer) -> optax.GradientTransformation:
     clip = optax.clip_by_global_norm(optimizer.clip) if optimizer.clip else optax.identity()
     return optax.chain(
         clip,
-        optax.scale_by_adam(b1=optimizer.b1, b2=optimizer.b2),
+        optax.scale_by_adam(
+            b1=optimizer.b1, b2=optimizer.b2, mu_dtype=precision.compute_dtype(optimizer.mu_dtype)
+        ),
         optax.add_decayed_weights(optimizer.weight_decay, mask=_kernels),
     )
 

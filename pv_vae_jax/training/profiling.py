@@ -1,4 +1,4 @@
-"""A trace of some updates, for XProf: ``runtime.profile = "START:STOP"``.
+"""A trace of some updates, for XProf: ``config.profile = "START:STOP"``.
 
 Updates START + 1 to STOP of the run, all stages counted through, are written to ``workdir/profile``
 (docs/observability.md).  The first update compiles, so START is at least a few.
@@ -24,7 +24,7 @@ def steps(text: str) -> tuple[int, int] | None:
     match = re.fullmatch(r"(\d+):(\d+)", text)
     if not match or int(match[1]) >= int(match[2]):
         raise ValueError(
-            f'runtime.profile is "START:STOP", updates of the run with START < STOP, such as '
+            f'config.profile is "START:STOP", updates of the run with START < STOP, such as '
             f'"20:25", or "" for none; got {text!r}.'
         )
     return int(match[1]), int(match[2])

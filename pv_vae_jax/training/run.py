@@ -42,7 +42,7 @@ class Run:
                 discriminator = discriminators.build(**config["discriminator"])
             except (TypeError, ValueError) as error:
                 raise ValueError(f"config.discriminator: {error}") from error
-        profiling.steps(config["runtime"]["profile"])
+        profiling.steps(config["profile"])
         run = cls(config, module, stages, discriminator)
         for stage in run.stages:
             try:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pv_vae_jax import objective
+from pv_vae_jax.core import precision
 from pv_vae_jax.losses import adversarial
 from pv_vae_jax.withholding import Withholding
 
@@ -48,6 +49,7 @@ class Optimizer:
       clip: largest global norm of the gradient; 0 switches clipping off.
       ema: decay of the exponential moving average of the trainable leaves; 0 switches it off.
       accumulate: micro-batches in an update.
+      mu_dtype: type in which AdamW's first moment is kept, "float32" or "bfloat16".
     """
 
     learning_rate: float = 5e-5
@@ -59,6 +61,13 @@ class Optimizer:
     clip: float = 1.0
     ema: float = 0.999
     accumulate: int = 1
+    mu_dtype: str = "float32"
+
+    def __post_init__(self):
+        try:
+            precision.compute_dtype(self.mu_dtype)
+        except ValueError as error:
+            raise ValueError(f"optimizer.mu_dtype: {error}") from error
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,8 +6,8 @@
     workdir/classes.json         names of labels by number, for each kind of source that has some
     workdir/metrics.jsonl, tensorboard/, pictures/
 
-Keys under ``runtime`` and every ``stages.NAME.steps`` may change between starts, and the change is
-logged; all others are the run's identity.
+``profile``, keys under ``runtime`` and every ``stages.NAME.steps`` may change between starts, and
+the change is logged; all others are the run's identity.
 """
 
 import datetime
@@ -33,7 +33,7 @@ def _plain(config: dict[str, Any]) -> dict[str, Any]:
 
 def _is_runtime(path: str) -> bool:
     parts = path.split("/")
-    return parts[0] == "runtime" or (parts[0] == "stages" and parts[-1] == "steps")
+    return parts[0] in ("runtime", "profile") or (parts[0] == "stages" and parts[-1] == "steps")
 
 
 def _changes(old: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -35,14 +35,6 @@ def value_and_gradient(module, params):
     return video, gradient
 
 
-def distance(tree, other):
-    flat, others = trees.flatten(tree), trees.flatten(other)
-    return max(
-        float(jnp.linalg.norm(flat[k] - others[k]) / (1e-9 + jnp.linalg.norm(others[k])))
-        for k in flat
-    )
-
-
 def test_every_parameter_of_encoder_and_decoder_has_a_gradient(reference):
     params, video, gradient = reference
     assert video.shape == CLIP.shape and video.dtype == jnp.float32
@@ -52,23 +44,6 @@ def test_every_parameter_of_encoder_and_decoder_has_a_gradient(reference):
     # A key's bias adds the same to all scores of a query; one token has nothing to attend to; the
     # log-variance has no part in a reconstruction from the mean; nothing here is withheld.
     assert all("attention/query" in p or "attention/key" in p or p == "padding/token" for p in dead)
-
-
-def test_rematerialisation_changes_no_value_and_no_gradient(reference):
-    params, video, gradient = reference
-    again, gradient_again = value_and_gradient(small(remat="block"), params)
-    np.testing.assert_allclose(again, video, atol=1e-6)
-    assert distance(gradient_again, gradient) < 1e-5
-
-
-def test_rematerialisation_really_recomputes():
-    def recomputed(**fields):
-        module = small(**fields)
-        params = jax.eval_shape(module.init, jax.random.key(0), CLIP)
-        step = jax.grad(lambda p: module.apply(p, CLIP).sum())
-        return len(re.findall("remat|checkpoint", str(jax.make_jaxpr(step)(params))))
-
-    assert recomputed() == 0 < recomputed(remat="block")
 
 
 def test_bfloat16_is_close_keeps_float32_parameters_and_gives_float32(reference):
@@ -144,7 +119,9 @@ def test_a_field_of_the_wrong_length_or_value_is_refused_with_a_sentence():
         sizes.build("pv_vae_tiny", widths=(8, 8))
     with pytest.raises(ValueError, match="3 stages, but decoder_blocks has 4"):
         sizes.build("pv_vae_tiny", decoder_blocks=(1, 1, 1, 1))
-    with pytest.raises(ValueError, match="remat is one of none, block; got 'all'"):
+    with pytest.raises(
+        ValueError, match="remat is one of none, convolutions, block, layers; got 'all'"
+    ):
         sizes.build("pv_vae_tiny", remat="all")
     with pytest.raises(ValueError, match="head is one of norm, linear; got 'silu'"):
         sizes.build("pv_vae_tiny", head="silu")

@@ -1,4 +1,4 @@
-"""``runtime.profile``: which updates are traced, and what is refused."""
+"""``config.profile``: which updates are traced, and what is refused."""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ from pv_vae_jax.training import profiling
 
 @pytest.mark.parametrize("text", ["5", "5:", "5:5", "7:5", "a:b", "-1:3", "1:2:3"])
 def test_what_names_no_updates_is_refused(text):
-    with pytest.raises(ValueError, match='runtime.profile is "START:STOP"'):
+    with pytest.raises(ValueError, match='config.profile is "START:STOP"'):
         profiling.steps(text)
 
 

@@ -1,13 +1,15 @@
 """One update: what moves, what keeps its bits, what is counted."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from pv_vae_jax.core import trees
 from pv_vae_jax.sharding import mesh as meshes
+from pv_vae_jax.training import optimizers, vae_step
 from pv_vae_jax.training import state as states
-from pv_vae_jax.training import vae_step
 from pv_vae_jax.training.stages import Optimizer, Stage, StageData
 from pv_vae_jax.withholding import Withholding
 from tests import tiny
@@ -138,9 +140,25 @@ def test_a_batch_that_does_not_divide_is_refused_with_the_numbers():
     meshes.check_batch(MESH, 16, 2)
 
 
-def test_the_schedule_warms_up_and_falls_to_a_tenth():
-    from pv_vae_jax.training import optimizers
+def test_the_first_moment_in_bfloat16_moves_parameters_almost_alike_and_halves_its_bytes():
+    params = {"a": jax.random.normal(jax.random.key(0), (64, 64))}
 
+    def moved(mu_dtype):
+        form, now = Optimizer(learning_rate=1e-2, warmup=0, mu_dtype=mu_dtype), params
+        slots = optimizers.direction(form).init(params)
+        for step in range(5):
+            gradient = jax.tree.map(lambda p, step=step: p + jnp.sin(100 * p + step), now)
+            now, slots, *_ = optimizers.update(form, 10, jnp.int32(step), gradient, slots, now)
+        return now["a"] - params["a"], optax.tree.get(slots, "mu")["a"], slots
+
+    (full, mu, _), (half, low, slots) = moved("float32"), moved("bfloat16")
+    assert low.nbytes == mu.nbytes / 2 and optax.tree.get(slots, "nu")["a"].dtype == jnp.float32
+    assert 0 < float(jnp.linalg.norm(half - full) / jnp.linalg.norm(full)) < 1e-2
+    with pytest.raises(ValueError, match="optimizer.mu_dtype: dtype is one of float32, bfloat16"):
+        Optimizer(mu_dtype="float16")
+
+
+def test_the_schedule_warms_up_and_falls_to_a_tenth():
     schedule = optimizers.schedule(Optimizer(learning_rate=1.0, warmup=10), 110)
     values = [float(schedule(step)) for step in (0, 5, 10, 60, 110)]
     np.testing.assert_allclose(values, [0, 0.5, 1.0, 0.55, 0.1], rtol=1e-5)
