@@ -68,6 +68,14 @@ def same(left, right):
     return all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
 
 
+@pytest.mark.parametrize("phase", ["discriminator", "optimiser"])
+def test_a_trace_of_the_step_names_the_phase(networks, phase):
+    shardings = meshes.replicated(MESH), meshes.over_data(MESH)
+    update = vae_step.compiled(NETWORKS, stage_of(), 0, ON, *shardings)
+    text = update.lower(begin(networks, stage_of()), BATCH, None).as_text(debug_info=True)
+    assert f"/{phase}/" in text  # the path of an operation, not of a file
+
+
 @pytest.fixture(scope="module")
 def updated(networks):
     return step(networks, stage_of())
