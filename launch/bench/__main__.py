@@ -8,6 +8,8 @@
     python -m launch.bench terms          the step with LPIPS and GAN over the step without
     python -m launch.bench perceptual     LPIPS of a clip: time and memory
     python -m launch.bench split          a clip on several devices: halo exchange and partitioner
+    python -m launch.bench arithmetic     a step's FLOP/s over a matmul's
+    python -m launch.bench checkpoint     stall of a checkpoint over a step
     python -m launch.bench start          seconds from command to first step, cold and warm
 
 Each takes --help.  Run them on an idle machine and quote the ratio with the command.
@@ -20,7 +22,7 @@ from launch import door
 
 NAMES = (
     "convolution", "step", "pipeline", "sources", "buckets", "terms", "perceptual", "split",
-    "start",
+    "arithmetic", "checkpoint", "start",
 )  # fmt: skip
 
 

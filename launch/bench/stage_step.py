@@ -24,6 +24,19 @@ def check_stage(config: dict[str, Any], name: str) -> None:
         raise ValueError(f"--stage {name}: the stages are {', '.join(config['stages'])}.")
 
 
+def bucket_of(config: dict[str, Any], name: str, number: int) -> tuple[int, ...]:
+    """Bucket ``number`` of a stage: ``(height, width, batch, ...)``.
+
+    Raises:
+      ValueError: the config has no such stage, or the stage no such bucket.
+    """
+    check_stage(config, name)
+    buckets = config["stages"][name]["data"]["buckets"]
+    if not 0 <= number < len(buckets):
+        raise ValueError(f"--bucket {number}: the stage has {len(buckets)}, from 0.")
+    return buckets[number]
+
+
 @dataclasses.dataclass(frozen=True)
 class Memory:
     """Bytes of a compiled program, by XLA's own account."""
@@ -42,7 +55,7 @@ class StageStep:
         from pv_vae_jax.core import dims
         from pv_vae_jax.data.batch import Batch
         from pv_vae_jax.sharding import mesh as meshes
-        from pv_vae_jax.training import placement, restore, vae_step
+        from pv_vae_jax.training import placement, restore, throughput, vae_step
         from pv_vae_jax.training.run import Run
 
         stages = config["stages"] | {name: config["stages"][name] | {"init_from": ""}}
@@ -62,7 +75,7 @@ class StageStep:
         self._batch = meshes.put_batch(mesh, batch)
         self._lpips = meshes.put_replicated(mesh, run.lpips(stage))
         placed = placement.of(run, stage, mesh)
-        self._state = restore.begin(run, placed, None)
+        self.state = restore.begin(run, placed, None)
         step = vae_step.compiled(
             vae_step.Networks(run.module, run.discriminator),
             stage,
@@ -71,16 +84,24 @@ class StageStep:
             placed.shardings,
             meshes.over_data(mesh),
         )
-        self._program = step.lower(self._state, self._batch, self._lpips).compile()
+        arguments = self.state, self._batch, self._lpips
+        self._program = step.lower(*arguments).compile()
+        self.model_flops = throughput.model_flops(step, *arguments)
 
     def run(self) -> float:
         """Seconds of one update."""
         import jax
 
         begin = time.perf_counter()
-        self._state, report = self._program(self._state, self._batch, self._lpips)
-        jax.block_until_ready((self._state, report))
+        self.state, report = self._program(self.state, self._batch, self._lpips)
+        jax.block_until_ready((self.state, report))
         return time.perf_counter() - begin
+
+    def leaves(self) -> list:
+        """The arrays of the state."""
+        import jax
+
+        return jax.tree.leaves(self.state)
 
     def memory(self) -> Memory:
         """Of the compiled program."""

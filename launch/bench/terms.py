@@ -38,11 +38,7 @@ def main(argv: list[str]) -> None:
     args = it.parse_args(argv)
 
     config = stage_step.read_config(args.config)
-    stage_step.check_stage(config, args.stage)
-    buckets = config["stages"][args.stage]["data"]["buckets"]
-    if not 0 <= args.bucket < len(buckets):
-        raise ValueError(f"--bucket {args.bucket}: the stage has {len(buckets)}, from 0.")
-    bucket = buckets[args.bucket]
+    bucket = stage_step.bucket_of(config, args.stage, args.bucket)
     steps = {
         name: stage_step.StageStep(_without(config, args.stage, terms), args.stage, bucket)
         for name, terms in WITHOUT.items()

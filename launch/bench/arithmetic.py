@@ -1,0 +1,63 @@
+"""How near a training step comes to what the cores can: its FLOP/s over those of a matmul.
+
+    share = (model FLOPs of the step / seconds) / (2 n^3 / seconds of an n x n matmul)      (1)
+
+Both in float32, alternating, ratio of the medians.  Model FLOPs by costs/flops.py.
+
+    python -m launch.bench arithmetic --config configs/quickstart.py --stage predictive
+"""
+
+import argparse
+import statistics
+import time
+
+from launch.bench import stage_step
+
+
+def _matmul(size: int):
+    import jax
+    import jax.numpy as jnp
+
+    x = jnp.ones((size, size), jnp.float32)
+    multiply = jax.jit(lambda x: x @ x).lower(x).compile()
+
+    def seconds() -> float:
+        begin = time.perf_counter()
+        multiply(x).block_until_ready()
+        return time.perf_counter() - begin
+
+    return seconds
+
+
+def main(argv: list[str]) -> None:
+    """Runs the benchmark."""
+    it = argparse.ArgumentParser(
+        prog="python -m launch.bench arithmetic",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    it.add_argument("--config", default="configs/quickstart.py", metavar="FILE[:ARGUMENT]")
+    it.add_argument("--stage", default="predictive", help="one of config.stages")
+    it.add_argument("--bucket", type=int, default=0, metavar="N", help="number of the bucket")
+    it.add_argument("--matmul", type=int, default=2048, metavar="n", help="rows and columns")
+    it.add_argument("--rounds", type=int, default=20, help="counted rounds, after one of warm-up")
+    args = it.parse_args(argv)
+
+    config = stage_step.read_config(args.config)
+    bucket = stage_step.bucket_of(config, args.stage, args.bucket)
+    step, multiply = stage_step.StageStep(config, args.stage, bucket), _matmul(args.matmul)
+    flops = {"step": step.model_flops, "matmul": 2 * args.matmul**3}
+    seconds: dict[str, list[float]] = {"step": [], "matmul": []}
+    for round_ in range(args.rounds + 1):
+        for name, run in (("step", step.run), ("matmul", multiply)):
+            spent = run()
+            if round_:
+                seconds[name].append(spent)
+    rates = {name: flops[name] / statistics.median(seconds[name]) / 1e9 for name in flops}
+    height, width, batch, *_ = bucket
+    frames = config["stages"][args.stage]["data"]["frames"]
+    print(f"{args.stage} of {args.config}: {batch} clips of {frames} x {height} x {width}")
+    for name, rate in rates.items():
+        median = statistics.median(seconds[name])
+        print(f"  {name:7}{flops[name] / 1e9:9.2f} GFLOP{median * 1e3:9.1f} ms{rate:9.1f} GFLOP/s")
+    print(f"  step over matmul {rates['step'] / rates['matmul']:.2f}")
