@@ -86,7 +86,7 @@ def recipe(size: str, run: str = "") -> ConfigDict:
 
 
 def _for_two_cores(config: ConfigDict) -> None:
-    """Few steps at higher rates, few programs, two frames of a clip for LPIPS."""
+    """Few steps at higher rates, few programs, one frame of a clip for LPIPS."""
     config.stages.image.adversarial.start = 0
     config.data.rendered_weight = 3
     config.runtime.update(
