@@ -3,8 +3,8 @@
     stall      seconds of save(), while training stands still       over a step's seconds   (1)
     beside     a round of steps with one save() in it, less a round without                 (2)
 
-Rounds alternate, after one of warm-up; medians.  Of a stage of a config on simulated devices, parameters, EMA and slots
-split over them (FSDP), as Orbax writes them in a run.
+Rounds alternate, after one of warm-up; medians.  Of a stage of a config on simulated devices,
+parameters, EMA and slots split over them (FSDP), as Orbax writes them in a run.
 
     python -m launch.bench checkpoint --config configs/quickstart.py --devices 8
 """

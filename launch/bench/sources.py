@@ -6,8 +6,8 @@
 One film of photographs in motion is written, prepared as H.264 and as JPEG records, and read in
 each form, with the same draws, in one process and one thread; the loop seeks and decodes to
 RGB and does nothing else.  Forms alternate, so that other load touches all alike.
-Equation (2) is of the 661M model: 51.2 model TFLOP for a clip of 17x256x256 (launch.compile --count,
-predictive stage), MFU 40% assumed, peaks of bfloat16: v5e 197, H100 989 TFLOP/s.
+Equation (2) is of the 661M model: 51.2 model TFLOP for a clip of 17x256x256 (predictive stage,
+launch.compile --count), MFU 40% assumed, peaks of bfloat16: v5e 197, H100 989 TFLOP/s.
 Run as `python -m launch.bench sources`.
 """
 
