@@ -22,6 +22,7 @@ from tests import tiny
 RATE, STEPS, CLIPS = 1e-2, 5, 8
 FORM = (5, 16)  # frames, rows and columns
 TOLERANCE = 1e-5
+RULES = ((r"^(encoder|decoder)/(kernel|bias)$", ("model",)),)  # of the model of two matrices
 # Leaves whose gradient is a sum that cancels, and the share of the whole norm that judges them.
 CANCEL = {"key/bias": 1e-2, "discriminator/frame/logits/bias": 1e-1}
 PLAIN = {"mse": 1.0, "difference": 1.0, "kl": 5e-4}
@@ -90,7 +91,7 @@ def compiled(kind: str, mesh, linear: bool, split: str = "", form=FORM, **settin
         with activations.pinned(mesh):
             return sgd(stage, modules, state, batch)
 
-    state, batch = meshes.put(placed.shardings, start), meshes.put_batch(mesh, batch_at(0, form))
+    state, batch = meshes.put(placed.shardings, start), put_batch(mesh, 0, form)
     whole = meshes.replicated(mesh)
     program = jax.jit(
         step,
@@ -107,11 +108,18 @@ def batch_at(step: int, form=FORM):
     return tiny.batch(withheld, frames=frames, size=size, first=step * CLIPS)
 
 
+def put_batch(mesh, step: int, form=FORM):
+    """A step's clips on the devices; each process hands over its own."""
+    part, parts = meshes.data_part(mesh)
+    rows = slice(part * CLIPS // parts, (part + 1) * CLIPS // parts)
+    return meshes.put_batch(mesh, jax.tree.map(lambda leaf: leaf[rows], batch_at(step, form)))
+
+
 def trajectory(program, state, mesh, form=FORM):
     """(gradients of the first step by path, the losses of STEPS steps)."""
     losses, first = [], None
     for step in range(STEPS):
-        state, gradient, total = program(state, meshes.put_batch(mesh, batch_at(step, form)))
+        state, gradient, total = program(state, put_batch(mesh, step, form))
         first = jax.device_get(gradient) if first is None else first
         losses.append(float(total))
     return trees.flatten(first), losses

@@ -10,7 +10,7 @@ from pv_vae_jax.training import placement, restore, vae_step
 from pv_vae_jax.training.stages import Optimizer
 from tests import tiny
 from tests.sharding import parity
-from tests.sharding.test_parity import RULES
+from tests.sharding.parity import RULES
 
 STAGE = parity.stage_of("plain")
 STAGE = type(STAGE)(**vars(STAGE) | {"optimizer": Optimizer(learning_rate=1e-3, warmup=1, ema=0.5)})

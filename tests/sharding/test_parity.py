@@ -10,7 +10,6 @@ from jax.sharding import PartitionSpec as P
 from pv_vae_jax.sharding import mesh as meshes
 from tests.sharding import parity
 
-RULES = ((r"^(encoder|decoder)/(kernel|bias)$", ("model",)),)  # of the model of two matrices
 COLLECTIVES = "all-reduce|all-gather|all-to-all|reduce-scatter|collective-permute"
 
 
@@ -26,7 +25,7 @@ def collectives(text: str) -> dict[str, int]:
 
 def compare(kind, model, fsdp, linear):
     mesh = meshes.make_mesh(model=model)
-    rules = RULES if linear else ()
+    rules = parity.RULES if linear else ()
     program, state = parity.compiled(kind, mesh, linear, rules=rules, fsdp=fsdp, least=1)
     split = {leaf.sharding.spec for leaf in jax.tree.leaves(state)}
     assert any("data" in spec for spec in split) == (fsdp and model < 8)
