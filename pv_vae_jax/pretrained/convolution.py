@@ -1,10 +1,11 @@
-"""A 2-D convolution that stays fast on CPU: on maps no larger than the kernel, and inside of loops.
+"""A 2-D convolution that stays fast on CPU: with more weights than pixels, and inside of loops.
 
     y  = [x[h + i - p, w + j - p] for i, j] @ W.reshape(kh kw C, O)            small maps    (1)
     dx = conv(dy, W mirrored in i, j, with C and O exchanged)                  other maps    (2)
 
 Where the map is no larger than the kernel, XLA exchanges the two and falls into a slow loop: VGG16
-on 32x32 frames is eight times as fast with (1).  Inside of ``lax.map`` it leaves C and O of the
+on 32x32 frames is eight times as fast with (1).  Where there are fewer places than channels O, the
+patches of (1) are smaller than the kernel that (2) would copy.  Inside of ``lax.map`` it leaves C and O of the
 gradient's kernel exchanged in name only, again a slow loop: (2) exchanges them in memory, and the
 gradient of VGG16 is three times as fast.
 """
@@ -70,7 +71,9 @@ def convolve(
     **_: Any,
 ) -> jax.Array:
     """For ``nn.Conv(conv_general_dilated=...)``: ``[N, H, W, C]`` and ``[kh, kw, C, O]``."""
-    kh, kw = kernel.shape[:2]
-    if tuple(strides) == (1, 1) and (x.shape[1] <= kh or x.shape[2] <= kw):
+    kh, kw, _, channels = kernel.shape
+    n, h, w, _ = x.shape
+    small = h <= kh or w <= kw or n * h * w <= channels
+    if tuple(strides) == (1, 1) and small:
         return _patches(x, kernel, padding)
     return _large(x, kernel, tuple(strides), tuple(map(tuple, padding)), precision)

@@ -18,7 +18,7 @@ CLIP = np.random.default_rng(0).normal(size=(2, 3, 8, 8, 4)).astype(np.float32)
 FORMS = [(remat, scan) for remat in REMATS for scan in (False, True)]
 
 
-def stack(remat="none", scan=False, features=8, blocks=4):
+def stack(remat="none", scan=False, features=8, blocks=3):
     return Stack(features, blocks, "replicate", "float32", remat, scan)
 
 
@@ -30,10 +30,14 @@ def gradient_of(module):
     return jax.value_and_grad(loss, has_aux=True)
 
 
+def run(function, *args):
+    return jax.jit(function).lower(*args).compile(OPTIONS)(*args)
+
+
 @pytest.fixture(scope="module")
 def plain():
-    params = jax.jit(stack().init)(jax.random.key(1), CLIP)["params"]
-    (_, value), gradient = jax.jit(gradient_of(stack()))(params, CLIP)
+    params = run(stack().init, jax.random.key(1), CLIP)["params"]
+    (_, value), gradient = run(gradient_of(stack()), params, CLIP)
     return params, value, trees.flatten(gradient)
 
 
@@ -42,7 +46,7 @@ def test_no_form_changes_a_value_a_gradient_or_a_path(plain, remat, scan):
     params, value, gradient = plain
     module = stack(remat, scan)
     assert jax.eval_shape(module.init, jax.random.key(0), CLIP)["params"].keys() == params.keys()
-    (_, again), found = jax.jit(gradient_of(module))(params, CLIP)
+    (_, again), found = run(gradient_of(module), params, CLIP)
     np.testing.assert_allclose(again, value, rtol=1e-5, atol=1e-5)
     for path, leaf in trees.flatten(found).items():
         distance = jnp.linalg.norm(leaf - gradient[path]) / jnp.linalg.norm(gradient[path])
@@ -106,7 +110,7 @@ def test_a_loop_sends_what_its_blocks_send():
 def test_a_scanned_model_streams():
     module = tiny.module(decoder_blocks=(3, 0, 0), scan=True)
     z = jax.random.normal(jax.random.key(2), (1, 3, 2, 2, 4))
-    params = jax.jit(functools.partial(module.init, method="decode_raw"))(jax.random.key(1), z)
-    whole = jax.jit(functools.partial(module.apply, method="decode_raw"))(params, z)
+    params = run(functools.partial(module.init, method="decode_raw"), jax.random.key(1), z)
+    whole = run(functools.partial(module.apply, method="decode_raw"), params, z)
     chunks = streaming.decode_stream(module, params["params"], [z[:, :1], z[:, 1:]])
-    np.testing.assert_allclose(jnp.concatenate(list(chunks), axis=1), whole, atol=1e-5)
+    np.testing.assert_allclose(jnp.concatenate(list(chunks), axis=1), whole, atol=5e-5)
