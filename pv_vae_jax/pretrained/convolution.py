@@ -5,9 +5,9 @@
 
 Where the map is no larger than the kernel, XLA exchanges the two and falls into a slow loop: VGG16
 on 32x32 frames is eight times as fast with (1).  Where there are fewer places than channels O, the
-patches of (1) are smaller than the kernel that (2) would copy.  Inside of ``lax.map`` it leaves C and O of the
-gradient's kernel exchanged in name only, again a slow loop: (2) exchanges them in memory, and the
-gradient of VGG16 is three times as fast.
+patches of (1) are smaller than the kernel that (2) would copy.  Inside of ``lax.map`` it leaves C
+and O of the gradient's kernel exchanged in name only, again a slow loop: (2) exchanges them in
+memory, and the gradient of VGG16 is three times as fast.
 """
 
 import functools
