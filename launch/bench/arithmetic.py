@@ -12,6 +12,7 @@ import statistics
 import time
 
 from launch.bench import stage_step
+from launch.compile import settings
 
 
 def _matmul(size: int):
@@ -43,7 +44,7 @@ def main(argv: list[str]) -> None:
     it.add_argument("--rounds", type=int, default=20, help="counted rounds, after one of warm-up")
     args = it.parse_args(argv)
 
-    config = stage_step.read_config(args.config)
+    config = settings.read(args.config)
     bucket = stage_step.bucket_of(config, args.stage, args.bucket)
     step, multiply = stage_step.StageStep(config, args.stage, bucket), _matmul(args.matmul)
     flops = {"step": step.model_flops, "matmul": 2 * args.matmul**3}

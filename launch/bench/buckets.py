@@ -14,6 +14,7 @@ import statistics
 from typing import Any
 
 from launch.bench import stage_step
+from launch.compile import settings
 
 
 def _divided(buckets: tuple[tuple, ...], by: int) -> tuple[tuple, ...]:
@@ -57,7 +58,7 @@ def main(argv: list[str]) -> None:
 
     from pv_vae_jax.models import sizes
 
-    config = stage_step.read_config(args.config)
+    config = settings.read(args.config)
     if args.model != "config":
         dtype = config["model"]["fields"]["dtype"]
         config["model"] = {"name": args.model, "fields": sizes.fields(args.model, dtype=dtype)}

@@ -16,6 +16,7 @@ import tempfile
 import time
 
 from launch.bench import stage_step
+from launch.compile import settings
 
 
 def main(argv: list[str]) -> None:
@@ -36,7 +37,7 @@ def main(argv: list[str]) -> None:
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flag}".strip()
     os.environ["JAX_PLATFORMS"] = "cpu"
 
-    config = stage_step.read_config(args.config)
+    config = settings.read(args.config)
     bucket = stage_step.bucket_of(config, args.stage, args.bucket)
     runtime = config["runtime"]
     sharding = runtime["sharding"] | {"fsdp": True, "least": 4096}

@@ -1,21 +1,8 @@
 """One step of a stage of a config, ready to be timed: fresh weights, clips of noise, all seen."""
 
 import dataclasses
-import importlib.util
-import pathlib
 import time
 from typing import Any
-
-
-def read_config(text: str) -> dict[str, Any]:
-    """The config of ``FILE`` or ``FILE:ARGUMENT``, as plain dicts."""
-    path, _, argument = text.partition(":")
-    if not pathlib.Path(path).is_file():
-        raise ValueError(f"--config {path}: there is no such file.")
-    spec = importlib.util.spec_from_file_location("benched_config", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.get_config(*[argument] * bool(argument)).to_dict()
 
 
 def check_stage(config: dict[str, Any], name: str) -> None:

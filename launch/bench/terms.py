@@ -14,6 +14,7 @@ import argparse
 import statistics
 
 from launch.bench import stage_step
+from launch.compile import settings
 
 WITHOUT = {"plain": ("lpips", "gan"), "lpips": ("gan",), "gan": ("lpips",), "whole": ()}
 
@@ -37,7 +38,7 @@ def main(argv: list[str]) -> None:
     it.add_argument("--rounds", type=int, default=10, help="counted rounds, after one of warm-up")
     args = it.parse_args(argv)
 
-    config = stage_step.read_config(args.config)
+    config = settings.read(args.config)
     bucket = stage_step.bucket_of(config, args.stage, args.bucket)
     steps = {
         name: stage_step.StageStep(_without(config, args.stage, terms), args.stage, bucket)

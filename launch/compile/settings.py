@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 
-def read(text: str, changes: Sequence[str]) -> dict[str, Any]:
+def read(text: str, changes: Sequence[str] = ()) -> dict[str, Any]:
     """The config of ``FILE`` or ``FILE:ARGUMENT`` as plain dicts, with changes.
 
     Raises:

@@ -2,7 +2,8 @@ import re
 
 import pytest
 
-from launch.bench import buckets, stage_step
+from launch.bench import buckets
+from launch.compile import settings
 from tests import tiny
 
 CONFIG = "tests/configs/smallest.py:6,2"
@@ -27,7 +28,7 @@ def test_each_bucket_of_a_stage_is_measured_against_their_mean(monkeypatch, caps
 
 @pytest.mark.slow
 def test_the_steps_measured_are_those_of_the_stage():
-    config = stage_step.read_config("tests/configs/smallest.py:4,2")
+    config = settings.read("tests/configs/smallest.py:4,2")
     assert config["stages"]["predictive"]["steps"] == 4
     config["model"]["fields"] |= tiny.SHALLOW
     seconds = buckets.measure(config, "decoder", rounds=2)
