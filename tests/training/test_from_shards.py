@@ -47,6 +47,14 @@ def test_training_and_held_out_clips_are_of_different_sources(prepared):
     assert len(held_out) == min(4, len(known)) and held_out.shape[1:] == (9, 16, 16, 3)
 
 
+def test_a_run_without_held_out_clips_ends_at_its_start(prepared, tmp_path):
+    rules = pieces.Rules(frames=9, shortest=5, side=32, held_out=0.0)
+    preparing.prepare(items.of(prepared.parent)[0], tmp_path / "out", rules, 1, False)
+    run = run_of(tmp_path / "out")
+    with pytest.raises(ValueError, match="'held_out' of .* has no records: prepare more sources"):
+        run.training_data(run.stages[0])
+
+
 def test_shards_take_turns_with_other_sources_by_weight(prepared):
     run = run_of(prepared, shards_weight=3)
     run.config["data"]["rendered_weight"] = 1
