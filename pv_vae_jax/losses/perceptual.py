@@ -53,20 +53,27 @@ def _between(network: nn.Module, params: Any, x: jax.Array, y: jax.Array) -> jax
 def _in_chunks(function: Callable, chunk: int, *clips: jax.Array) -> Any:
     """``function`` of frames ``[N, H, W, 3]``, for all frames of clips ``[B, T, H, W, 3]``.
 
-    Chunk j holds the frames j, j + parts, ...: each device keeps its own clips.
+    A chunk has some frames of every clip, or of every so many clips: clips that lie on several
+    devices stay there, and all devices work on each chunk.
     """
     b, t = clips[0].shape[:2]
-    parts = -(-b * t // chunk)
-    missing = -b * t % parts
+    clip_parts = -(-b // chunk)
+    rows = -(-b // clip_parts)
+    time_parts = -(-t // max(1, chunk // rows))
+    size = -(-t // time_parts)
+    parts = clip_parts * time_parts
 
     def split(clip):
-        frames = clip.reshape(b * t, *clip.shape[2:])
-        frames = jnp.pad(frames, [(0, missing)] + [(0, 0)] * (frames.ndim - 1))
-        return jnp.swapaxes(frames.reshape(-1, parts, *frames.shape[1:]), 0, 1)
+        pads = [(0, rows * clip_parts - b), (0, size * time_parts - t)]
+        clip = jnp.pad(clip, pads + [(0, 0)] * (clip.ndim - 2))
+        clip = clip.reshape(rows, clip_parts, time_parts, size, *clip.shape[2:])
+        clip = jnp.moveaxis(clip, (1, 2), (0, 1))
+        return clip.reshape(parts, rows * size, *clip.shape[4:])
 
     def join(results):
-        rows = jnp.swapaxes(results, 0, 1).reshape(-1, *results.shape[2:])
-        return rows[: b * t].reshape(b, t, *rows.shape[1:])
+        results = results.reshape(clip_parts, time_parts, rows, size, *results.shape[2:])
+        results = jnp.moveaxis(results, (0, 1), (1, 2))
+        return results.reshape(rows * clip_parts, time_parts * size, *results.shape[4:])[:b, :t]
 
     if parts == 1:
         results = function(*(split(clip)[0] for clip in clips))
@@ -104,12 +111,16 @@ class LPIPS:
     Attributes:
       params: ``backbone`` (the network's), ``heads`` (level to ``[C]``), float32.
       network: VGG16 or AlexNet.
-      chunk: how many frames are looked at together.
+      chunk: how many frames are looked at together, on all devices.
     """
 
     params: Any
     network: nn.Module = struct.field(pytree_node=False)
     chunk: int = struct.field(pytree_node=False, default=16)
+
+    def on(self, devices: int) -> "LPIPS":
+        """The same with :attr:`chunk` frames on each of so many devices."""
+        return self.replace(chunk=self.chunk * devices)
 
     def __call__(self, video: jax.Array, target: jax.Array) -> jax.Array:
         """Equation (2) of each frame; differentiable in ``video`` alone, once.

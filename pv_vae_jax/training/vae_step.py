@@ -212,6 +212,7 @@ def compiled(
     whole = meshes.replicated(batch.mesh)
 
     def step(state, batch_, judge):
+        judge = judge and judge.on(batch.mesh.shape["data"])
         with activations.pinned(batch.mesh):
             return train_step(networks, stage, seed, program, state, batch_, judge)
 

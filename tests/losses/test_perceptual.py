@@ -145,11 +145,12 @@ def test_a_longer_clip_costs_no_memory_but_that_of_its_pixels():
     assert temporary(32, chunk=32) > 3 * temporary(32, chunk=2)
 
 
-def test_each_device_looks_at_its_own_clips():
+@pytest.mark.parametrize(("frames", "chunk"), [(4, 16), (5, 16), (17, 64), (3, 8)])
+def test_each_device_looks_at_its_own_clips(frames, chunk):
     mesh = jax.sharding.Mesh(np.array(jax.devices()), "data")
     rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
-    video, target = (jax.device_put(clip, rows) for clip in clips(8, 4))
-    program = compare_and_pull_back.lower(small(chunk=16), video, target, jnp.ones((8, 4)))
+    video, target = (jax.device_put(clip, rows) for clip in clips(16, frames))
+    program = compare_and_pull_back.lower(small(chunk=chunk), video, target, jnp.ones((16, frames)))
     text = program.compile().as_text()
     assert "all-gather" not in text and "all-to-all" not in text
     assert "num_partitions=8" in text
