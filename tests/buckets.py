@@ -2,18 +2,13 @@
 
 import contextlib
 import http.server
-import socket
 import threading
 from unittest import mock
 
 from gcp_storage_emulator import exceptions, server
 from gcp_storage_emulator.handlers import objects
 
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from tests.ports import free_port
 
 
 def _generation(store, bucket, name) -> str:
@@ -47,7 +42,7 @@ def _insert(request, response, store, *_, **__):
 @contextlib.contextmanager
 def emulator(bucket: str):
     """Environment variables of a process for which gs://BUCKET is in this process's memory."""
-    port = _free_port()
+    port = free_port()
     store = server.create_server("127.0.0.1", port, in_memory=True, default_bucket=bucket)
     ours = {INSERT: _insert, DOWNLOAD: _download}
     handlers = tuple(

@@ -7,7 +7,6 @@ Both in float32, alternating, ratio of the medians.  Model FLOPs by costs/flops.
     python -m launch.bench arithmetic --config configs/quickstart.py --stage predictive
 """
 
-import argparse
 import statistics
 import time
 
@@ -32,14 +31,7 @@ def _matmul(size: int):
 
 def main(argv: list[str]) -> None:
     """Runs the benchmark."""
-    it = argparse.ArgumentParser(
-        prog="python -m launch.bench arithmetic",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    it.add_argument("--config", default="configs/quickstart.py", metavar="FILE[:ARGUMENT]")
-    it.add_argument("--stage", default="predictive", help="one of config.stages")
-    it.add_argument("--bucket", type=int, default=0, metavar="N", help="number of the bucket")
+    it = stage_step.parser("arithmetic", __doc__, "configs/quickstart.py")
     it.add_argument("--matmul", type=int, default=2048, metavar="n", help="rows and columns")
     it.add_argument("--rounds", type=int, default=20, help="counted rounds, after one of warm-up")
     args = it.parse_args(argv)

@@ -9,39 +9,29 @@ parameters, EMA and slots split over them (FSDP), as Orbax writes them in a run.
     python -m launch.bench checkpoint --config configs/quickstart.py --devices 8
 """
 
-import argparse
-import os
 import statistics
 import tempfile
 import time
 
+from launch import simulated
 from launch.bench import stage_step
 from launch.compile import settings
 
 
 def main(argv: list[str]) -> None:
     """Runs the benchmark."""
-    it = argparse.ArgumentParser(
-        prog="python -m launch.bench checkpoint",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    it.add_argument("--config", default="configs/quickstart.py", metavar="FILE[:ARGUMENT]")
-    it.add_argument("--stage", default="predictive", help="one of config.stages")
-    it.add_argument("--bucket", type=int, default=0, metavar="N", help="number of the bucket")
+    it = stage_step.parser("checkpoint", __doc__, "configs/quickstart.py")
     it.add_argument("--devices", type=int, default=8, help="simulated")
     it.add_argument("--steps", type=int, default=30, help="in a round")
     it.add_argument("--rounds", type=int, default=5, help="pairs of rounds")
     args = it.parse_args(argv)
-    flag = f"--xla_force_host_platform_device_count={args.devices}"
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flag}".strip()
-    os.environ["JAX_PLATFORMS"] = "cpu"
+    simulated.devices(args.devices)
 
-    config = settings.read(args.config)
+    split = ("runtime.sharding.fsdp=True", "runtime.sharding.least=4096")
+    config = settings.read(args.config, split)
     bucket = stage_step.bucket_of(config, args.stage, args.bucket)
-    runtime = config["runtime"]
-    sharding = runtime["sharding"] | {"fsdp": True, "least": 4096}
-    config = config | {"runtime": runtime | {"sharding": sharding}}
+    import jax
+
     step = stage_step.StageStep(config, args.stage, bucket)
     step.run()
     stalls, rounds = _rounds(step, args.steps, args.rounds)
@@ -50,7 +40,7 @@ def main(argv: list[str]) -> None:
     stall = statistics.median(stalls)
     beside = statistics.median(rounds["with"]) - statistics.median(rounds["without"])
     height, width, batch, *_ = bucket
-    size = sum(leaf.nbytes for leaf in step.leaves()) / 2**20
+    size = sum(leaf.nbytes for leaf in jax.tree.leaves(step.state)) / 2**20
     print(
         f"{args.stage} of {args.config}: {batch} clips of {height} x {width} on {args.devices} "
         f"devices, a checkpoint of {size:.1f} MiB"

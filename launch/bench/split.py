@@ -13,10 +13,11 @@ device and what it sends, by XLA's account and costs/collectives.py.
 
 import argparse
 import contextlib
-import os
 import sys
 import time
 import unittest.mock
+
+from launch import simulated
 
 MIB = 2**20
 
@@ -39,9 +40,7 @@ def main(argv: list[str]) -> None:
         "--conv3d", action="store_true", help="the convolution of accelerators, not that of CPUs"
     )
     args = it.parse_args(argv)
-    flag = f"--xla_force_host_platform_device_count={args.devices}"
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flag}".strip()
-    os.environ["JAX_PLATFORMS"] = "cpu"
+    simulated.devices(args.devices)
 
     from pv_vae_jax.layers import convolution
     from pv_vae_jax.models import sizes

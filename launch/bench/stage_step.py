@@ -1,8 +1,25 @@
 """One step of a stage of a config, ready to be timed: fresh weights, clips of noise, all seen."""
 
+import argparse
 import dataclasses
 import time
 from typing import Any
+
+
+def parser(name: str, text: str, config: str = "") -> argparse.ArgumentParser:
+    """A command line that names one bucket of one stage; a config is asked for if none is given."""
+    it = argparse.ArgumentParser(
+        prog=f"python -m launch.bench {name}",
+        description=text,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    it.add_argument(
+        "--config", default=config, required=not config, metavar="FILE[:ARGUMENT]",
+        help="as launch.train's",
+    )  # fmt: skip
+    it.add_argument("--stage", default="predictive", help="one of config.stages")
+    it.add_argument("--bucket", type=int, default=0, metavar="N", help="number of the bucket")
+    return it
 
 
 def check_stage(config: dict[str, Any], name: str) -> None:
@@ -83,12 +100,6 @@ class StageStep:
         self.state, report = self._program(self.state, self._batch, self._lpips)
         jax.block_until_ready((self.state, report))
         return time.perf_counter() - begin
-
-    def leaves(self) -> list:
-        """The arrays of the state."""
-        import jax
-
-        return jax.tree.leaves(self.state)
 
     def memory(self) -> Memory:
         """Of the compiled program."""

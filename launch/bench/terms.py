@@ -10,7 +10,6 @@ generator and discriminator), both XLA's own figures.
     python -m launch.bench terms --config configs/pv_vae_661m.py:tiny --stage predictive
 """
 
-import argparse
 import statistics
 
 from launch.bench import stage_step
@@ -27,14 +26,7 @@ def _without(config: dict, stage: str, terms: tuple[str, ...]) -> dict:
 
 def main(argv: list[str]) -> None:
     """Runs the benchmark."""
-    it = argparse.ArgumentParser(
-        prog="python -m launch.bench terms",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    it.add_argument("--config", required=True, metavar="FILE[:ARGUMENT]", help="as launch.train's")
-    it.add_argument("--stage", default="predictive", help="one of config.stages")
-    it.add_argument("--bucket", type=int, default=0, metavar="N", help="number of the bucket")
+    it = stage_step.parser("terms", __doc__)
     it.add_argument("--rounds", type=int, default=10, help="counted rounds, after one of warm-up")
     args = it.parse_args(argv)
 

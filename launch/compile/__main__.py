@@ -6,7 +6,7 @@ import os
 import pathlib
 import sys
 
-from launch import door
+from launch import door, simulated
 from launch.compile import settings
 
 EPILOG = """\
@@ -63,8 +63,7 @@ def _environment(topology: str) -> None:
     os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
     os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
     if chip == "cpu" and count.isdigit():
-        flag = f"--xla_force_host_platform_device_count={count}"
-        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flag}".strip()
+        simulated.devices(int(count))
     else:
         # A program for absent devices cannot be loaded from a cache.
         os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"

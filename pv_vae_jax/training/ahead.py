@@ -56,8 +56,7 @@ def bytes_on_one(tree: Any) -> int:
     )
 
 
-def with_shardings(shapes: Any, shardings: Any) -> Any:
-    """Shapes with the shardings of a tree of the same form."""
+def _with(shapes: Any, shardings: Any) -> Any:
     return jax.tree.map(
         lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
         shapes,
@@ -66,11 +65,10 @@ def with_shardings(shapes: Any, shardings: Any) -> Any:
 
 
 def _everywhere(shapes: Any, sharding: NamedSharding) -> Any:
-    return with_shardings(shapes, jax.tree.map(lambda _: sharding, shapes))
+    return _with(shapes, jax.tree.map(lambda _: sharding, shapes))
 
 
-def batch_shapes(run: Run, stage: Stage, bucket: tuple[int, ...], mesh: Mesh) -> Batch:
-    """The global batch of a bucket (rows, columns, clips, ...), its clips over ``data``."""
+def _batch(run: Run, stage: Stage, bucket: tuple[int, ...], mesh: Mesh) -> Batch:
     height, width, count, *_ = bucket
     groups, rows, columns, _ = run.module.spec.latent_shape(stage.data.frames, height, width)
     cells = (1, 1) if stage.withholding.kind in masks.WHOLE else (rows, columns)
@@ -99,19 +97,38 @@ def _lpips(stage: Stage, mesh: Mesh) -> perceptual.LPIPS | None:
     return _everywhere(judge, meshes.replicated(mesh))
 
 
-def _train(run: Run, stage: Stage, bucket: tuple[int, ...], mesh: Mesh, withheld: int) -> Ahead:
-    meshes.check_batch(mesh, bucket[2], stage.optimizer.accumulate)
-    placed = placement.of(run, stage, mesh)
-    state = with_shardings(placed.shapes, placed.shardings)
+def update(
+    run: Run, placed: placement.Placement, bucket: tuple[int, ...], program: vae_step.Program,
+    judge: perceptual.LPIPS | None,
+) -> tuple[Callable, tuple[Any, ...]]:  # fmt: skip
+    """An update of a stage, and its arguments (state, batch, judge) as shapes with shardings.
+
+    Args:
+      run: its config.
+      placed: the stage, its mesh, and where the state lies.
+      bucket: (height, width, global batch, ...).
+      program: which of the stage's programs.
+      judge: LPIPS as shapes, where the stage has it.
+    """
+    stage, mesh = placed.stage, placed.mesh
     function = vae_step.compiled(
         vae_step.Networks(splitting.module_of(run, mesh), run.discriminator),
         stage,
         run.seed,
-        vae_step.Program(withheld, gan="gan" in stage.weights),
+        program,
         placed.shardings,
         meshes.over_data(mesh),
     )
-    arguments = (state, batch_shapes(run, stage, bucket, mesh), _lpips(stage, mesh))
+    state = _with(placed.shapes, placed.shardings)
+    return function, (state, _batch(run, stage, bucket, mesh), judge)
+
+
+def _train(run: Run, stage: Stage, bucket: tuple[int, ...], mesh: Mesh, withheld: int) -> Ahead:
+    meshes.check_batch(mesh, bucket[2], stage.optimizer.accumulate)
+    placed = placement.of(run, stage, mesh)
+    program = vae_step.Program(withheld, gan="gan" in stage.weights)
+    function, arguments = update(run, placed, bucket, program, _lpips(stage, mesh))
+    state = arguments[0]
     parameters = bytes_on_one(state.params)
     return Ahead(function, arguments, parameters, bytes_on_one(state) - parameters)
 

@@ -8,7 +8,6 @@ if its own program is not ready.  Its model FLOPs are counted from the same trac
 """
 
 import concurrent.futures
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -16,8 +15,7 @@ import jax
 
 from pv_vae_jax.data.buckets import Bucket
 from pv_vae_jax.data.pipeline import TrainingData
-from pv_vae_jax.sharding import mesh as meshes
-from pv_vae_jax.training import ahead, splitting, throughput, vae_step
+from pv_vae_jax.training import ahead, throughput, vae_step
 from pv_vae_jax.training.placement import Placement
 from pv_vae_jax.training.run import Run
 
@@ -36,9 +34,9 @@ class Programs:
         """Begins to compile; ``judge`` is LPIPS on the devices, or None."""
         self._run, self._placement, self._data = run, placement, data
         self._judge = jax.tree.map(_shape, judge)
-        self._state = ahead.with_shardings(placement.shapes, placement.shardings)
         self._thread = concurrent.futures.ThreadPoolExecutor(1, "compile")
         self._found: dict[Key, concurrent.futures.Future[Compiled]] = {}
+        self._keys: dict[int, Key] = {}  # of the steps that are in sight
         self._seen, self._last = start, last
 
     def key(self, step: int) -> Key:
@@ -52,33 +50,20 @@ class Programs:
         return vae_step.Program(withheld, gan, penalty), bucket
 
     def at(self, step: int) -> Compiled:
-        """The program of a step; waits for it, and has the thread look further ahead."""
+        """The program of a step, asked for once; waits for it, and has the thread look ahead."""
         until = min(self._last, step + AHEAD)
         for later in range(self._seen, until):
-            key = self.key(later)
+            key = self._keys[later] = self.key(later)
             if key not in self._found:
                 self._found[key] = self._thread.submit(self._compiled, key)
         self._seen = max(self._seen, until)
-        return self._found[self.key(step)].result()
-
-    @functools.cached_property
-    def _networks(self) -> vae_step.Networks:
-        vae = splitting.module_of(self._run, self._placement.mesh)
-        return vae_step.Networks(vae, self._run.discriminator)
+        return self._found[self._keys.pop(step)].result()
 
     def _compiled(self, key: Key) -> Compiled:
         program, bucket = key
-        placement, mesh = self._placement, self._placement.mesh
-        step = vae_step.compiled(
-            self._networks, placement.stage, self._run.seed, program, placement.shardings,
-            meshes.over_data(mesh),
-        )  # fmt: skip
-        batch = ahead.batch_shapes(
-            self._run, placement.stage, (bucket.height, bucket.width, bucket.batch), mesh
-        )
-        args = self._state, batch, self._judge
-        flops = throughput.model_flops(step, *args)
-        return step.lower(*args).compile(), flops
+        form = bucket.height, bucket.width, bucket.batch
+        step, args = ahead.update(self._run, self._placement, form, program, self._judge)
+        return step.lower(*args).compile(), throughput.model_flops(step, *args)
 
     def close(self) -> None:
         """Drops what has not been begun."""

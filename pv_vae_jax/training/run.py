@@ -107,12 +107,10 @@ class Run:
             found["videos"] = (files.of_length(stage.data.frames), data["videos_weight"])
         split = "held_out" if held_out else "train"
         if not stills and data["shards"] and data["shards_weight"]:
-            # Both are opened, so that a run without held-out clips ends at its start.
-            pieces = {
-                name: shards.Shards(data["shards"], name).of_length(stage.data.frames)
-                for name in ("train", "held_out")
-            }
-            found["shards"] = (pieces[split], data["shards_weight"])
+            pieces = shards.Shards(data["shards"], split)
+            if not held_out:  # opened too, so that a run without such clips ends at its start
+                shards.Shards(data["shards"], "held_out").of_length(stage.data.frames)
+            found["shards"] = (pieces.of_length(stage.data.frames), data["shards_weight"])
         if data["tfds"] and data["tfds_weight"]:
             found["tfds"] = (self._tfds(span, held_out), data["tfds_weight"])
         if data["rendered_weight"]:

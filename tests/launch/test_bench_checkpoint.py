@@ -23,9 +23,6 @@ class Step:
         time.sleep(0.01)
         return time.perf_counter() - begin
 
-    def leaves(self):
-        return list(self.state.values())
-
 
 @pytest.fixture(autouse=True)
 def known(monkeypatch):

@@ -2,21 +2,22 @@
 
 import json
 import signal
-import socket
 
 import pytest
 
 from tests.launch import runs
+from tests.ports import free_port
 
 CONFIG = f"{runs.CONFIG}:20,2"
 FSDP = ("--config.runtime.sharding.fsdp=True", "--config.runtime.sharding.least=64")
 
 
 def two(workdir, *arguments, each=([], []), config=CONFIG):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    cluster = [f"--coordinator=127.0.0.1:{port}", "--processes=2", "--config.run=('predictive',)"]
+    cluster = [
+        f"--coordinator=127.0.0.1:{free_port()}",
+        "--processes=2",
+        "--config.run=('predictive',)",
+    ]
     return [
         runs.start(
             workdir, *cluster, f"--process={i}", *arguments, *each[i], config=config, devices=2

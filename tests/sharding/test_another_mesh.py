@@ -10,7 +10,6 @@ from pv_vae_jax.training import placement, restore, vae_step
 from pv_vae_jax.training.stages import Optimizer
 from tests import tiny
 from tests.sharding import parity
-from tests.sharding.parity import RULES
 
 STAGE = parity.stage_of("plain")
 STAGE = type(STAGE)(**vars(STAGE) | {"optimizer": Optimizer(learning_rate=1e-3, warmup=1, ema=0.5)})
@@ -58,7 +57,7 @@ def test_a_checkpoint_of_eight_devices_goes_on_elsewhere_with_the_same_losses(
 ):
     checkpoints, before, expected = saved
     mesh = meshes.make_mesh(model=model, devices=jax.devices()[:devices])
-    placed = placed_on(mesh, rules=RULES if model > 1 else ())
+    placed = placed_on(mesh, rules=parity.RULES if model > 1 else ())
     state, position = restore.resume(checkpoints, placed)
     assert position == {"step": 2}
     jax.tree.map(np.testing.assert_array_equal, meshes.to_host(state), before)

@@ -1,7 +1,6 @@
 """Several processes do what one device does: gradients of each leaf, losses of SGD."""
 
 import itertools
-import socket
 import subprocess
 import sys
 
@@ -9,14 +8,13 @@ import numpy as np
 import pytest
 
 from tests.launch import runs
+from tests.ports import free_port
 from tests.sharding import parity
 
 
 def differences(folder, processes, cases):
     """What differs from one device, by case; 8 devices in as many processes as asked for."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+    port = str(free_port())
     started = [
         subprocess.Popen(
             [sys.executable, "-m", "tests.sharding.process", port, str(processes), str(i)]
