@@ -86,7 +86,7 @@ def recipe(size: str, run: str = "") -> ConfigDict:
 
 
 def _for_two_cores(config: ConfigDict) -> None:
-    """Few steps at higher rates, few programs, one frame of a clip for LPIPS."""
+    """Few steps at higher rates, few programs, two frames of a clip for LPIPS."""
     config.stages.image.adversarial.start = 0
     config.data.rendered_weight = 3
     config.runtime.update(
@@ -97,7 +97,7 @@ def _for_two_cores(config: ConfigDict) -> None:
         one.optimizer.update(learning_rate=5e-4, warmup=50, ema=0.995)
         one.adversarial.optimizer.update(learning_rate=5e-4, warmup=50)
         # VGG16 sees every pixel, but on 8 to 32 stills a step it is too slow here.
-        one.perceptual.update(backbone="alexnet" if name == "image" else "vgg16", frames=1)
+        one.perceptual.update(backbone="alexnet" if name == "image" else "vgg16", frames=2)
         # Few steps: at weights of 1 these terms pull several times as hard as MSE.
         one.weights.update(lpips=0.1, gan=0.1)
         one.withholding.way = "mask"
