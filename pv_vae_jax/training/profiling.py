@@ -9,6 +9,7 @@ import re
 import tempfile
 
 import jax
+import jax.numpy as jnp
 
 from pv_vae_jax.core import storage
 
@@ -53,7 +54,7 @@ class Profile:
         """Ends the trace, if it runs; it then stands in the folder."""
         if not self._running:
             return
-        jax.effects_barrier()
+        _wait_for_devices()
         jax.profiler.stop_trace()
         self._running = False
         if self._scratch:
@@ -63,3 +64,8 @@ class Profile:
                     storage.put(file, self._folder / name)
             self._scratch.cleanup()
             self._scratch = None
+
+
+def _wait_for_devices() -> None:
+    """Devices run what they are given in order: when this is done, so are the updates before it."""
+    jax.block_until_ready([jnp.add(jax.device_put(0, one), 1) for one in jax.local_devices()])

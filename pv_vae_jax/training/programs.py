@@ -4,7 +4,9 @@
 
 (1) is a function of (seed, step) (data/pipeline.py), so a thread looks ``AHEAD`` steps ahead and
 compiles, one after the other in the order of first use, while the devices work.  A step waits only
-if its own program is not ready.  Its model FLOPs are counted from the same trace.
+if its own program is not ready, and before a program's first step for the hosts whose compiler is
+slower: collectives of CPUs and GPUs do not wait that long.  Its model FLOPs are counted from the
+same trace.
 """
 
 import concurrent.futures
@@ -12,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+from orbax.checkpoint import multihost
 
 from pv_vae_jax.data.buckets import Bucket
 from pv_vae_jax.data.pipeline import TrainingData
@@ -20,6 +23,7 @@ from pv_vae_jax.training.placement import Placement
 from pv_vae_jax.training.run import Run
 
 AHEAD = 1000  # steps
+SLOWEST = 3600  # seconds that the slowest host may compile longer than the fastest
 
 Key = tuple[vae_step.Program, Bucket]
 Compiled = tuple[Callable, int | None]  # the program, its model FLOPs if they are known
@@ -37,6 +41,7 @@ class Programs:
         self._thread = concurrent.futures.ThreadPoolExecutor(1, "compile")
         self._found: dict[Key, concurrent.futures.Future[Compiled]] = {}
         self._keys: dict[int, Key] = {}  # of the steps that are in sight
+        self._begun: set[Key] = set()
         self._seen, self._last = start, last
 
     def key(self, step: int) -> Key:
@@ -57,7 +62,13 @@ class Programs:
             if key not in self._found:
                 self._found[key] = self._thread.submit(self._compiled, key)
         self._seen = max(self._seen, until)
-        return self._found[self._keys.pop(step)].result()
+        key = self._keys.pop(step)
+        compiled = self._found[key].result()
+        if key not in self._begun:
+            self._begun.add(key)
+            name = f"{self._placement.stage.name} {len(self._begun)}"
+            multihost.get_barrier_sync_fn()(key=name, timeout_ms=SLOWEST * 1000)
+        return compiled
 
     def _compiled(self, key: Key) -> Compiled:
         program, bucket = key
