@@ -7,7 +7,7 @@ that is not here is refused, in the file and on the command line.  Keys under ``
 
 from ml_collections import ConfigDict
 
-from pv_vae_jax.models import sizes
+from pv_vae_jax.zoo import registry
 
 
 def stage(**changes) -> ConfigDict:
@@ -112,8 +112,8 @@ def base(model: str = "pv_vae_tiny") -> ConfigDict:
             "seed": 0,
             # "START:STOP": a trace of these updates for XProf (docs/observability.md).
             "profile": "",
-            # A named size with all its fields (pv_vae_jax/models/sizes.py).
-            "model": {"name": model, "fields": sizes.fields(model)},
+            # A named model with all its fields (pv_vae_jax/zoo/registry.py).
+            "model": {"name": model, "fields": registry.fields(model)},
             "data": {
                 # A folder (recursive), a list (docs/data.md), or a file; a path or a URL.
                 "videos": "",

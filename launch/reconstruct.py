@@ -2,15 +2,12 @@
 
 import argparse
 import dataclasses
-import hashlib
 import json
-import os
 import pathlib
-import sys
 import tempfile
 from typing import Any
 
-from launch import door
+from launch import door, models
 
 EPILOG = """\
 For every video FILE two pictures are written, OUT/FILE/side_by_side.mp4 and OUT/FILE/strip.png
@@ -27,6 +24,7 @@ examples:
   python -m launch.reconstruct --model exports/demo.npz --input clips/ --out pictures/
   python -m launch.reconstruct --model exports/demo.npz --input a.mp4 --out pictures/ \\
       --observe 9 --frames 17 --size 128
+  python -m launch.reconstruct --model wan2.2 --weights Wan2.2_VAE.pth --input clips/ --out out/
 
 exit code: 0 if at least one video was done, 2 after an error (one sentence on stderr).
 """
@@ -40,12 +38,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    it.add_argument(
-        "--model",
-        required=True,
-        metavar="EXPORT|NAME",
-        help="a file that launch.export wrote, or the name of a size (untrained weights)",
-    )
+    models.add_arguments(it)
     it.add_argument(
         "--input", required=True, metavar="PATH", help="a video, or a folder of them (recursive)"
     )
@@ -89,7 +82,7 @@ def main(argv: list[str] | None = None) -> None:
 
     out = _writable(args.out, args.input)
     entries = manifest.of(args.input)
-    vae, model = _model(args.model)
+    vae, model = models.load(args.model, args.weights)
     frames = args.frames
     if frames is None and args.observe is not None:
         frames = model["training"].get("frames", 17)
@@ -130,30 +123,6 @@ def _writable(where: str, source: str) -> Any:
         raise ValueError(
             f"--out {out} cannot be written ({error.strerror}): choose another folder."
         ) from error
-
-
-def _model(name: str) -> tuple[Any, dict[str, Any]]:
-    """The VideoVAE, and what the report says of it."""
-    from pv_vae_jax.checkpoint import export
-    from pv_vae_jax.core import storage
-    from pv_vae_jax.zoo import registry
-
-    if name.endswith(export.SUFFIXES):
-        vae, training = export.load(name), export.read_metadata(name)["training"]
-        with storage.opened(name) as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        about = {"file": name, "sha256": digest, "trained": True, "training": training}
-    elif os.sep in name or os.path.exists(name):
-        raise ValueError(
-            f"--model {name} is no {' or '.join(export.SUFFIXES)} file: make one by python -m "
-            "launch.export."
-        )
-    else:
-        vae = registry.create(name, seed=0)
-        print(f"note: {name} has fresh weights (seed 0): it is not trained.", file=sys.stderr)
-        about = {"file": None, "sha256": None, "trained": False, "training": {}}
-    described = {"name": vae.config["name"], "spec": str(vae.spec), "parameters": vae.parameters}
-    return vae, described | about
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from pv_vae_jax.core import dims
 
 LOGVAR_RANGE = (-30.0, 20.0)  # the clamp of all the public video VAEs but IV-VAE
+ALL = 2**31 - 1  # latents: more than any clip has
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,10 +31,13 @@ class LatentSpec:
       spatial: pixels per latent row and column.
       channels: latent channels c.
       encoder_causal: a latent depends on no later group.
-      decoder_lookahead: how many later latents a decoded group depends on (0: causal).
+      decoder_lookahead: how many later latents a decoded group depends on (0: causal; ``ALL``: on
+        all of the clip).
       streaming: "exact" (any chunk plan gives the whole clip's result), "reference_chunks" (its
         chunks are part of its definition) or "none" (it decodes whole clips alone; where
         ``encoder_causal``, it still encodes a stream).
+      reference_chunk: latent steps of a chunk where ``streaming`` is "reference_chunks"; what does
+        not divide stands in the first chunk.
       splits: how a clip may lie on several devices: "rows", "time" (sharding/split.py).
     """
 
@@ -43,6 +47,7 @@ class LatentSpec:
     encoder_causal: bool = True
     decoder_lookahead: int = 0
     streaming: str = "exact"
+    reference_chunk: int = 0
     splits: tuple[str, ...] = ()
 
     def __str__(self) -> str:

@@ -56,12 +56,12 @@ def main(argv: list[str]) -> None:
     it.add_argument("--rounds", type=int, default=10, help="counted rounds, after one of warm-up")
     args = it.parse_args(argv)
 
-    from pv_vae_jax.models import sizes
+    from pv_vae_jax.zoo import registry
 
     config = settings.read(args.config)
     if args.model != "config":
         dtype = config["model"]["fields"]["dtype"]
-        config["model"] = {"name": args.model, "fields": sizes.fields(args.model, dtype=dtype)}
+        config["model"] = {"name": args.model, "fields": registry.fields(args.model, dtype=dtype)}
     names = (args.stage,) if args.stage else config["run"]
     for name in names:
         stage_step.check_stage(config, name)

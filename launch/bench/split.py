@@ -43,10 +43,10 @@ def main(argv: list[str]) -> None:
     simulated.devices(args.devices)
 
     from pv_vae_jax.layers import convolution
-    from pv_vae_jax.models import sizes
     from pv_vae_jax.sharding import mesh as meshes
+    from pv_vae_jax.zoo import registry
 
-    module = sizes.build(args.model)
+    module = registry.build(args.model)
     mesh = meshes.make_mesh(data=1, model=args.devices)
     clip = (args.frames, args.height, args.width)
     direction = "forward and backward" if args.gradient else "forward"

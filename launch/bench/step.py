@@ -29,14 +29,14 @@ def main(argv: list[str]) -> None:
 
     from pv_vae_jax.core import dims
     from pv_vae_jax.data import pipeline, sources
-    from pv_vae_jax.models import sizes
     from pv_vae_jax.sharding import mesh as meshes
     from pv_vae_jax.training import state as states
     from pv_vae_jax.training import vae_step
     from pv_vae_jax.training.stages import Optimizer, Stage, StageData
     from pv_vae_jax.withholding import Withholding, observed_groups
+    from pv_vae_jax.zoo import registry
 
-    module = sizes.build(args.model)
+    module = registry.build(args.model)
     groups = dims.groups_of(args.frames, module.spec.temporal)
     bucket = (args.size, args.size, args.batch, 1)
     weights = {"mse": 1.0, "difference": 1.0, "kl": 5e-4}

@@ -15,13 +15,12 @@ import json
 import os
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from pv_vae_jax.core import arrays, storage, trees
-from pv_vae_jax.models import sizes
 from pv_vae_jax.models.video_vae import VideoVAE
+from pv_vae_jax.zoo import registry
 
 FORMAT = 1
 SUFFIXES = arrays.SUFFIXES
@@ -59,28 +58,44 @@ def save(path: str | os.PathLike, vae: VideoVAE, extra: dict[str, Any] | None = 
     arrays.write(path, {name: np.asarray(leaf, np.float32) for name, leaf in found.items()}, text)
 
 
-def load(path: str | os.PathLike) -> VideoVAE:
-    """The model of a file that :func:`save` wrote.
+def load(
+    path: str | os.PathLike, weights: str | os.PathLike | None = None, **overrides: Any
+) -> VideoVAE:
+    """The model of a file that :func:`save` wrote, or a baseline with public weights.
+
+    Args:
+      path: an export; with ``weights`` the name of a baseline.
+      weights: a public checkpoint of that baseline.
+      **overrides: of the baseline's fields.
 
     Raises:
       FileNotFoundError: there is no such file.
       ValueError: it is damaged, foreign, newer, or its arrays are not those of its model.
     """
+    if weights is not None:
+        return registry.from_reference(str(path), weights, **overrides)
     path = storage.path(path)
     metadata = read_metadata(path)
     found = arrays.read(path)
     model = _with_tuples(metadata["model"])
     try:
-        module = sizes.build(model["name"], **model["fields"])
+        module = registry.build(model["name"], **model["fields"])
     except ValueError as error:
         raise ValueError(f"{path} cannot be rebuilt by this version: {error}") from error
-    side, channels = module.spec.spatial, module.spec.channels
-    clip = jax.ShapeDtypeStruct((1, 1, side, side, 3), jnp.float32)
-    expected = trees.flatten(jax.eval_shape(module.init, jax.random.key(0), clip)["params"])
+    channels = module.spec.channels
+    expected = trees.flatten(registry.shapes(module))
     shapes = {PARAMS + name: leaf.shape for name, leaf in expected.items()}
     _check_arrays(path, found, shapes | {MEAN: (channels,), STD: (channels,)})
     params = trees.unflatten({name: jnp.asarray(found[PARAMS + name]) for name in expected})
     return VideoVAE(module, params, found[MEAN], found[STD], model)
+
+
+def is_export(path: str | os.PathLike) -> bool:
+    """Whether a file is what :func:`save` writes: by its name, a safetensors by its metadata."""
+    name = str(path)
+    if name.endswith(".safetensors"):
+        return arrays.read_text(path) is not None
+    return name.endswith(SUFFIXES)
 
 
 def read_metadata(path: str | os.PathLike) -> dict[str, Any]:

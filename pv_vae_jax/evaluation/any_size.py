@@ -1,10 +1,15 @@
 """A video of any length and size through a model of 1 + p n frames and multiples of s pixels.
 
     pad    repeat the last frame, the last row and the last column, up to the next valid form
-    model  on the whole video, or piece by piece (models/streaming.py) where it may be long
+    model  on the whole video, or piece by piece where it may be long
     crop   to what came in
 
-The models are causal in time, so frames that are added at the end change nothing before them.
+Frames that are added at the end change nothing before them in a model that is causal in time.
+Pieces, by ``spec.streaming``:
+
+    exact              any (models/streaming.py): the result of the whole video
+    reference_chunks   those of the reference implementation, whose result this is
+    none               clips of their own, with a seam at every PIECE latent steps
 """
 
 import collections
@@ -16,6 +21,7 @@ import numpy as np
 
 from pv_vae_jax.core import dims, pixels
 from pv_vae_jax.interface import LatentSpec
+from pv_vae_jax.models import streaming
 from pv_vae_jax.models.video_vae import VideoVAE
 
 PIECE = 5  # latent steps at once: 17 frames, a clip of the paper
@@ -58,37 +64,52 @@ def predict(vae: VideoVAE, video: np.ndarray, observe: int) -> np.ndarray:
 
 
 def stream(
-    vae: VideoVAE, frames: Iterable[np.ndarray], piece: int
+    vae: VideoVAE, frames: Iterable[np.ndarray], total: int, piece: int = PIECE
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """:func:`reconstruct` for a video of any length, in memory that does not grow.
 
     Args:
       vae: the model.
       frames: uint8 ``[H, W, 3]``, one after the other.
-      piece: latent steps at once; memory grows with it.
+      total: how many there are.
+      piece: latent steps at once, where they are free; memory grows with it.
 
     Yields:
       Pieces of the video and of its reconstruction, uint8 ``[n, H, W, 3]``.
     """
-    waiting: collections.deque[np.ndarray] = collections.deque()
+    spec, frames = vae.spec, iter(frames)
+    if spec.streaming == "none":
+        while video := list(itertools.islice(frames, dims.frames_of(piece, spec.temporal))):
+            yield np.stack(video), reconstruct(vae, np.stack(video))
+        return
+    waiting: collections.deque[tuple[np.ndarray, int]] = collections.deque()
 
-    def padded_pieces():
-        for number, video in enumerate(_pieces(frames, piece, vae.spec.temporal)):
-            waiting.append(video)
-            missing = ((number == 0) - len(video)) % vae.spec.temporal
-            yield _padded(video, (len(video) + missing, *padded_shape(video.shape, vae.spec)[1:]))
+    def pieces() -> Iterator[np.ndarray]:
+        for number, steps in enumerate(_plan(spec, total, piece)):
+            wanted = steps * spec.temporal
+            wanted -= (spec.temporal - 1) * (number == 0)
+            if found := list(itertools.islice(frames, wanted)):
+                video = np.stack(found)
+                waiting.append((video, wanted))
+                yield _padded(video, (wanted, *padded_shape(video.shape, spec)[1:]))
 
-    for result in vae.decode_stream(vae.encode_stream(padded_pieces())):
-        video = waiting.popleft()
-        yield video, _cropped(result, video)
+    made: list[np.ndarray] = []  # a decoder that looks ahead is late
+    for result in vae.decode_stream(vae.encode_stream(pieces())):
+        made.extend(np.asarray(pixels.to_uint8(result))[0])
+        while waiting and len(made) >= waiting[0][1]:
+            video, count = waiting.popleft()
+            height, width = video.shape[1:3]
+            yield video, np.stack(made[: len(video)])[:, :height, :width]
+            del made[:count]
 
 
-def _pieces(frames: Iterable[np.ndarray], piece: int, temporal: int) -> Iterator[np.ndarray]:
-    frames = iter(frames)
-    wanted = dims.frames_of(piece, temporal)
-    while video := list(itertools.islice(frames, wanted)):
-        yield np.stack(video)
-        wanted = piece * temporal
+def _plan(spec: LatentSpec, total: int, piece: int) -> list[int]:
+    """Latent steps of the pieces of ``total`` frames."""
+    steps = dims.groups_of(dims.lengths_around(total, spec.temporal)[1], spec.temporal)
+    if spec.streaming == "reference_chunks":
+        return streaming.encoded_chunks(steps, spec.reference_chunk)
+    whole, rest = divmod(steps, piece)
+    return [piece] * whole + [rest] * (rest > 0)
 
 
 def _padded(video: np.ndarray, target: tuple[int, int, int]) -> np.ndarray:

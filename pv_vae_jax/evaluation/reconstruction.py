@@ -86,7 +86,7 @@ def reconstruct_file(
         reason = f"{shape[0]} frames: --observe {form.observe} leaves none to predict"
         raise ClipError(entry.path, reason)
     tally = _Tally(pictures.evenly(shape[0]), form.observe)
-    pieces = _pieces(vae, _frames(entry, shape), form.observe)
+    pieces = _pieces(vae, _frames(entry, shape), shape[0], form.observe)
     withheld = {} if form.observe is None else {"prediction": form.observe}
     film = (pictures.beside(tally.count(rows), withheld) for rows in pieces)
     storage.make_folder(folder.parent)
@@ -116,11 +116,11 @@ def _frames(entry: Entry, shape: tuple[int, int, int]) -> Iterator[np.ndarray]:
 
 
 def _pieces(
-    vae: VideoVAE, frames: Iterator[np.ndarray], observe: int | None
+    vae: VideoVAE, frames: Iterator[np.ndarray], total: int, observe: int | None
 ) -> Iterator[dict[str, np.ndarray]]:
     """Rows of the film, piece by piece, uint8 ``[n, H, W, 3]``; one piece where it is a clip."""
     if observe is None:
-        for video, result in any_size.stream(vae, frames, any_size.PIECE):
+        for video, result in any_size.stream(vae, frames, total):
             yield {"original": video, "reconstruction": result}
         return
     video = np.stack(list(frames))

@@ -15,7 +15,7 @@ from pv_vae_jax.layers.convolution import with_least_rows
 from pv_vae_jax.layers.ordered_sum import ordered_sum
 
 
-def _attend(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
+def attend(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
     """``softmax(q k^T / sqrt(C)) v`` of ``[N, tokens, C]``."""
     precision = jax.lax.Precision.HIGHEST if q.dtype == jnp.float32 else None
     scores = jnp.einsum(
@@ -47,5 +47,5 @@ class FrameAttention(nn.Module):
             CausalConv3D(c, (1, 1, 1), dtype=self.dtype, name=name)(tokens).reshape(b * t, -1, c)
             for name in ("query", "key", "value")
         )
-        y = with_least_rows(_attend, q, k, v, rows=h * w).reshape(x.shape)
+        y = with_least_rows(attend, q, k, v, rows=h * w).reshape(x.shape)
         return x + CausalConv3D(c, (1, 1, 1), dtype=self.dtype, name="out")(y)

@@ -4,6 +4,7 @@ The one place that reads the keys of ``configs/base.py``.
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,11 +15,12 @@ from flax import linen as nn
 from pv_vae_jax.core import dims, rng, trees
 from pv_vae_jax.data import buckets, clips, images, pipeline, shards, sources, tfds_source
 from pv_vae_jax.losses import perceptual
-from pv_vae_jax.models import discriminators, sizes
+from pv_vae_jax.models import discriminators
 from pv_vae_jax.training import profiling
 from pv_vae_jax.training.adversary import Adversary
 from pv_vae_jax.training.stages import Stage, stages_of
 from pv_vae_jax.withholding import Withholding
+from pv_vae_jax.zoo import registry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Run:
     def of(cls, config: dict[str, Any]) -> "Run":
         """Raises ValueError, beginning with the key, for a value that cannot be."""
         model = config["model"]
-        module = sizes.build(model["name"], **model["fields"])
+        module = registry.build(model["name"], **model["fields"])
         stages = stages_of(config)
         discriminator = None
         if any("gan" in stage.weights for stage in stages):
@@ -55,6 +57,7 @@ class Run:
                 for height, width, *_ in stage.data.buckets:
                     grid = module.spec.latent_shape(stage.data.frames, height, width)[:3]
                     stage.withholding.check(*grid)
+                stage.withholding.check_encoder(module.spec.encoder_causal, model["name"])
             except ValueError as error:
                 raise ValueError(f"config.stages.{stage.name}: {error}") from error
         return run
@@ -66,9 +69,8 @@ class Run:
 
     def initial_params(self) -> trees.Tree:
         """Fresh parameters, a function of the seed."""
-        spec = self.module.spec
-        clip = np.zeros((1, 1 + spec.temporal, spec.spatial, spec.spatial, 3), np.float32)
-        return jax.jit(self.module.init)(rng.stream_key(self.seed, "init"), clip)["params"]
+        initial = functools.partial(registry.initial, self.module)
+        return jax.jit(initial)(rng.stream_key(self.seed, "init"))
 
     def initial_discriminator(self, stage: Stage, before: Adversary | None = None) -> trees.Tree:
         """The discriminator's variables at the first step of a stage, {} without a GAN.

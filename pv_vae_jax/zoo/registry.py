@@ -1,8 +1,15 @@
-"""Every video VAE by name: fresh weights, or its shape without allocating anything."""
+"""Every video VAE by name: the module, fresh weights, public weights, or its shape alone.
+
+sizes of PV-VAE     models/sizes.py
+baselines           wan, hunyuan, cogvideox, ssvae, wf_vae, iv_vae of this folder
+"""
 
 import dataclasses
+import functools
+import os
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
@@ -10,6 +17,17 @@ from pv_vae_jax.core import rng, trees
 from pv_vae_jax.interface import LatentSpec
 from pv_vae_jax.models import sizes
 from pv_vae_jax.models.video_vae import VideoVAE
+from pv_vae_jax.zoo import checkpoints, cogvideox, hunyuan, iv_vae, ssvae, wan, wf_vae
+from pv_vae_jax.zoo.baseline import Baseline
+
+BASELINES: dict[str, Baseline] = (
+    cogvideox.BASELINES
+    | iv_vae.BASELINES
+    | wf_vae.BASELINES
+    | hunyuan.BASELINES
+    | wan.BASELINES
+    | ssvae.BASELINES
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,8 +40,39 @@ class Description:
     table: str
 
 
-def _smallest_clip(spec: LatentSpec) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct((1, 1, spec.spatial, spec.spatial, 3), jnp.float32)
+def names() -> tuple[str, ...]:
+    """All names: the sizes of PV-VAE, then the baselines."""
+    return (*sizes.SIZES, *BASELINES)
+
+
+def fields(name: str, **overrides: Any) -> dict[str, Any]:
+    """All fields of a named model, with overrides.
+
+    Raises:
+      ValueError: no such name or field; the message lists those that exist.
+    """
+    if name in sizes.SIZES:
+        return sizes.fields(name, **overrides)
+    if name not in BASELINES:
+        raise ValueError(f"no model is named {name!r}; there are: {', '.join(names())}.")
+    known = BASELINES[name].fields
+    unknown = sorted(set(overrides) - set(known))
+    if unknown:
+        raise ValueError(
+            f"{name} has no field {', '.join(unknown)}; its fields are: {', '.join(known)}."
+        )
+    return known | overrides
+
+
+def build(name: str, **overrides: Any) -> nn.Module:
+    """The module of a named model; ValueError as :func:`fields`, or if a field does not fit."""
+    known = fields(name, **overrides)
+    return BASELINES[name].build(**known) if name in BASELINES else sizes.build(name, **known)
+
+
+def shapes(module: nn.Module) -> trees.Tree:
+    """The parameters of a module as shapes; allocates nothing."""
+    return jax.eval_shape(functools.partial(initial, module), jax.random.key(0))
 
 
 def describe(name: str, **overrides: Any) -> Description:
@@ -32,21 +81,86 @@ def describe(name: str, **overrides: Any) -> Description:
     Raises:
       ValueError: no such name or field; the message lists those that exist.
     """
-    module = sizes.build(name, **overrides)
-    shapes = jax.eval_shape(module.init, jax.random.key(0), _smallest_clip(module.spec))
-    params = shapes["params"]
+    module = build(name, **overrides)
+    params = shapes(module)
     return Description(name, module.spec, trees.count(params), trees.table(params))
 
 
+def statistics(name: str, module: nn.Module) -> tuple[jax.Array, jax.Array]:
+    """Latent mean and std ``[c]``: those of the published weights; 0 and 1 where there are none."""
+    channels = module.spec.channels
+    known = BASELINES.get(name)
+    if known is None or len(known.mean) != channels:  # narrower ones have no published weights
+        return jnp.zeros(channels), jnp.ones(channels)
+    return jnp.asarray(known.mean, jnp.float32), jnp.asarray(known.std, jnp.float32)
+
+
+def initial(module: nn.Module, key: jax.Array) -> trees.Tree:
+    """Fresh parameters of a module, to be called under jit."""
+    # Some layers see the first frame otherwise than the rest.
+    frames, side = 1 + module.spec.temporal, module.spec.spatial
+    return module.init(key, jnp.zeros((1, frames, side, side, 3)))["params"]
+
+
+def paddings(module: nn.Module, seed: int = 0) -> trees.Tree:
+    """The fresh parameters of :func:`create` that no public checkpoint has."""
+
+    def fresh(key):
+        params = initial(module, key)
+        return {name: params[name] for name in params if name in ("padding", "pixel_padding")}
+
+    return jax.jit(fresh)(rng.stream_key(seed, "init"))
+
+
 def create(name: str, seed: int = 0, **overrides: Any) -> VideoVAE:
-    """A named model with fresh weights, a function of ``seed``, and statistics 0 and 1.
+    """A named model with fresh weights, a function of ``seed``; statistics as published.
 
     Raises:
       ValueError: as :func:`describe`.
     """
-    module = sizes.build(name, **overrides)
-    clip = jnp.zeros(_smallest_clip(module.spec).shape)
-    params = jax.jit(module.init)(rng.stream_key(seed, "init"), clip)["params"]
-    channels = module.spec.channels
-    config = {"name": name, "fields": sizes.fields(name, **overrides)}
-    return VideoVAE(module, params, jnp.zeros(channels), jnp.ones(channels), config)
+    module = build(name, **overrides)
+    params = jax.jit(functools.partial(initial, module))(rng.stream_key(seed, "init"))
+    config = {"name": name, "fields": fields(name, **overrides)}
+    return VideoVAE(module, params, *statistics(name, module), config)
+
+
+def from_reference(name: str, weights: str | os.PathLike, **overrides: Any) -> VideoVAE:
+    """A baseline with the weights of a public checkpoint.
+
+    Args:
+      name: of a baseline.
+      weights: a file in one of its published layouts, ``.safetensors``, ``.pth`` or ``.ckpt``.
+      **overrides: of its fields.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: no such baseline or field, or the file is damaged or of another model; the message
+        says which it looks like and where it first differs.
+    """
+    if name not in BASELINES:
+        raise ValueError(
+            f"{name!r} has no public checkpoints; those that have are: {', '.join(BASELINES)}."
+        )
+    module = build(name, **overrides)
+    config = {"name": name, "fields": fields(name, **overrides)}
+    leaves = checkpoints.read(weights, name, config["fields"], shapes(module), BASELINES)
+    params = trees.flatten(paddings(module)) | leaves
+    params = trees.unflatten({path: jnp.asarray(leaf) for path, leaf in params.items()})
+    return VideoVAE(module, params, *statistics(name, module), config)
+
+
+def to_reference(path: str | os.PathLike, vae: VideoVAE, layout: str) -> None:
+    """Writes a baseline as ``.safetensors`` under the names of its reference implementation.
+
+    Args:
+      path: of the file.
+      vae: a baseline; paddings and latent statistics have no place in these layouts.
+      layout: "official" or "diffusers".
+
+    Raises:
+      ValueError: the model is no baseline, has no such layout, or the name has another ending.
+    """
+    name = vae.config["name"]
+    if name not in BASELINES:
+        raise ValueError(f"{name} has no reference implementation, so no layout {layout!r} either.")
+    checkpoints.write(path, layout, BASELINES[name], vae.config["fields"], vae.params)

@@ -15,7 +15,7 @@ def test_reconstruction_is_that_of_the_clip_with_repeated_edges_cropped(vae, vid
 
 @pytest.mark.parametrize("frames", [7, 9])
 def test_a_streamed_video_is_reconstructed_as_the_whole_one(vae, video, frames):
-    pieces = list(any_size.stream(vae, iter(video[:frames]), piece=1))
+    pieces = list(any_size.stream(vae, iter(video[:frames]), frames, piece=1))
     assert [len(piece) for piece, _ in pieces] == [1, 4, frames - 5]
     original, result = (np.concatenate(each) for each in zip(*pieces, strict=True))
     np.testing.assert_array_equal(original, video[:frames])

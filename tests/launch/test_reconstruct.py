@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from launch import reconstruct
+from launch import models, reconstruct
 from pv_vae_jax.checkpoint import export
 from pv_vae_jax.data import video_files
 from pv_vae_jax.zoo import registry
@@ -55,7 +55,7 @@ def test_the_door_writes_pictures_and_figures_with_their_protocol(model, films, 
         ("pv_vae_tiny", "films", "films/out", "lies inside --input"),
         ("pv_vae_tiny", "films", "films/a.mp4", "lies inside --input"),
         ("pv_vae_tiny", "films/a.mp4", "films/empty.mp4/x", "cannot be written .*: choose another"),
-        ("pv_vae_huge", "films", "out", "no size is named 'pv_vae_huge'; there are: pv_vae_tiny"),
+        ("pv_vae_huge", "films", "out", "no model is named 'pv_vae_huge'; there are: pv_vae_tiny"),
         ("missing.npz", "films", "out", "there is no model file missing.npz"),
         ("runs/demo", "films", "out", "--model runs/demo is no .npz or .safetensors file"),
     ],
@@ -69,6 +69,6 @@ def test_what_cannot_be_read_or_written_is_told(films, tmp_path, model, input, o
 def test_fresh_weights_are_said_to_be_untrained(capsys, monkeypatch):
     small = registry.create("pv_vae_tiny", seed=3, **tiny.SHALLOW)
     monkeypatch.setattr(registry, "create", lambda name, seed: small)
-    _, about = reconstruct._model("pv_vae_tiny")
+    _, about = models.load("pv_vae_tiny")
     assert not about["trained"] and about["sha256"] is None
     assert "pv_vae_tiny has fresh weights (seed 0): it is not trained" in capsys.readouterr().err

@@ -32,5 +32,5 @@ def test_create_is_a_function_of_the_seed_and_agrees_with_describe():
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(ValueError, match="no size is named 'wan9'; there are: pv_vae_tiny"):
+    with pytest.raises(ValueError, match="no model is named 'wan9'; there are: pv_vae_tiny"):
         registry.create("wan9")

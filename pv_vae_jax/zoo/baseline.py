@@ -1,0 +1,90 @@
+"""What each public video VAE says of itself, and how it becomes a predictive one.
+
+    baseline = encoder | decoder of its own, with the paddings of models/padding.py between   (1)
+
+so that all answer to interface.py, stream, train predictively and are exported as PV-VAE is.  As
+published a baseline pads with zeros, which have no parameters; ``padding="token"`` is the paper's.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import flax.linen as nn
+
+from pv_vae_jax.core.precision import compute_dtype
+from pv_vae_jax.interface import LatentSpec
+from pv_vae_jax.models import padding
+from pv_vae_jax.models.pv_vae import PVVAE
+from pv_vae_jax.zoo.torch_weights import Entry
+
+Fields = Mapping[str, Any]
+
+SHARED: dict[str, Any] = {
+    "padding": "zeros",
+    "padding_offsets": 16,
+    "padding_grid": (16, 16),
+    "pixel_padding": "zeros",
+    "dtype": "float32",
+    "remat": "none",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Baseline:
+    """One public video VAE.
+
+    Attributes:
+      fields: of the published model, ``SHARED`` and its own; configs and exports hold them.
+      build: the module of such fields, by keyword.
+      mean: latent mean of the published weights, ``[c]``.
+      std: latent standard deviation, ``[c]``.
+      layouts: name of a published layout ("official", "diffusers") to the function of the fields
+        that lists its tensors.
+      ignored: regular expressions of names in its files that hold nothing of the model.
+    """
+
+    fields: dict[str, Any]
+    build: Callable[..., PVVAE]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    layouts: Mapping[str, Callable[[Fields], Iterable[Entry]]]
+    ignored: tuple[str, ...] = ()
+
+
+def compose(
+    encoder: nn.Module,
+    decoder: nn.Module,
+    spec: LatentSpec,
+    fields: Fields,
+    last_layer: str = "decoder/conv_out/kernel",
+) -> PVVAE:
+    """Equation (1).
+
+    Args:
+      encoder: video ``[B, T, H, W, 3]`` to moments ``[B, G, h, w, 2c]``, float32.
+      decoder: latents ``[B, G, h, w, c]`` to video, float32, not clamped.
+      spec: what is true of them.
+      fields: with those of ``SHARED``.
+      last_layer: path of the parameter nearest to the pixels.
+
+    Raises:
+      ValueError: a kind of padding or a compute type that does not exist.
+    """
+    compute_dtype(fields["dtype"])
+    for field, known in (("padding", padding.KINDS), ("pixel_padding", padding.PIXEL_KINDS)):
+        if fields[field] not in known:
+            raise ValueError(f"{field} is one of {', '.join(known)}; got {fields[field]!r}.")
+    return PVVAE(
+        encoder=encoder,
+        decoder=decoder,
+        padding=padding.Padding(
+            spec.channels,
+            fields["padding"],
+            fields["padding_offsets"],
+            tuple(fields["padding_grid"]),
+        ),
+        pixel_padding=padding.PixelPadding(fields["pixel_padding"]),
+        spec=spec,
+        last_layer=last_layer,
+    )
