@@ -1,8 +1,9 @@
-"""Writes the model of a run as one file that NumPy, or safetensors, alone can read."""
+"""Writes a model as one file that NumPy, or safetensors, alone can read."""
 
 import argparse
+from typing import Any
 
-from launch import door
+from launch import door, models
 
 EPILOG = """\
 The file holds the averaged (EMA) parameters, the latent mean and standard deviation, and a JSON
@@ -14,6 +15,11 @@ examples:
   python -m launch.export --workdir runs/quickstart --out exports/demo.npz
   python -m launch.export --workdir runs/paper --out exports/5k.npz --stage predictive --step 5000
   python -m launch.export --workdir runs/quickstart --out exports/demo.safetensors
+
+A baseline's public checkpoint becomes such a file, and a baseline of any run or file goes back
+under the names of its reference implementation:
+  python -m launch.export --model wan2.1 --weights Wan2.1_VAE.pth --out exports/wan2.1.npz
+  python -m launch.export --workdir runs/wan --layout diffusers --out wan.safetensors
 
 and then in Python:
   vae = pv_vae_jax.load("exports/demo.npz")
@@ -30,7 +36,15 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    it.add_argument("--workdir", required=True, metavar="DIR", help="folder of a run")
+    source = it.add_mutually_exclusive_group(required=True)
+    source.add_argument("--workdir", metavar="DIR", help="folder of a run")
+    source.add_argument("--model", metavar="EXPORT|NAME", help="as launch.reconstruct's")
+    it.add_argument("--weights", metavar="FILE", help="as launch.reconstruct's, with --model")
+    it.add_argument(
+        "--layout",
+        metavar="NAME",
+        help="official or diffusers: .safetensors under the names of the baseline's reference",
+    )
     it.add_argument("--out", required=True, metavar="FILE", help=".npz or .safetensors; replaced")
     it.add_argument("--stage", metavar="NAME", help="default: the last one with a checkpoint")
     it.add_argument("--step", type=int, metavar="N", help="of the stage; default: its last one")
@@ -52,7 +66,30 @@ def main(argv: list[str] | None = None) -> None:
         raise ValueError(f"--calibrate is a number of batches, 0 or more, got {args.calibrate}.")
     if args.step is not None and args.stage is None:
         raise ValueError(f"--step {args.step} is of a stage: name it with --stage.")
-    from pv_vae_jax.checkpoint import export
+    if args.weights is not None and args.model is None:
+        raise ValueError(f"--weights {args.weights} is of a baseline: name it with --model.")
+    vae, training, told = _of_run(args) if args.workdir else _of_model(args)
+    if args.layout:
+        from pv_vae_jax.zoo import registry
+
+        registry.to_reference(args.out, vae, args.layout)
+    else:
+        from pv_vae_jax.checkpoint import export
+
+        export.save(args.out, vae, training)
+    print(f"{args.out}: {vae.config['name']} {vae.spec}, {vae.parameters:,} parameters, {told}")
+
+
+def _of_model(args: argparse.Namespace) -> tuple[Any, dict[str, Any], str]:
+    """The model, what is known of its training, and a word on it for the reader."""
+    if args.stage is not None or args.calibrate:
+        raise ValueError("--stage, --step and --calibrate are of a run: name it with --workdir.")
+    vae, about = models.load(args.model, args.weights)
+    training = about["training"] or {"weights": about["file"], "sha256": about["sha256"]}
+    return vae, training, f"from {about['file'] or 'fresh weights'}"
+
+
+def _of_run(args: argparse.Namespace) -> tuple[Any, dict[str, Any], str]:
     from pv_vae_jax.core import storage
     from pv_vae_jax.models.video_vae import VideoVAE
     from pv_vae_jax.training import calibration, restore, workdir
@@ -67,11 +104,8 @@ def main(argv: list[str] | None = None) -> None:
         mean, std = calibration.latent_statistics(vae.module, vae.params, videos)
         vae = VideoVAE(vae.module, vae.params, mean, std, vae.config)
     training = position | {"frames": stage.data.frames, "config": run.config}
-    export.save(args.out, vae, training | {"calibrated_on_batches": args.calibrate or None})
-    print(
-        f"{args.out}: {vae.config['name']} {vae.spec}, {vae.parameters:,} parameters, "
-        f"stage {position['stage']}, step {position['step']}"
-    )
+    training |= {"calibrated_on_batches": args.calibrate or None}
+    return vae, training, f"stage {position['stage']}, step {position['step']}"
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@
     python -m launch.bench split          a clip on several devices: halo exchange and partitioner
     python -m launch.bench arithmetic     a step's FLOP/s over a matmul's
     python -m launch.bench checkpoint     stall of a checkpoint over a step
+    python -m launch.bench models         encode and decode of PV-VAE and the public video VAEs
+    python -m launch.bench reference      a baseline here over diffusers in PyTorch
     python -m launch.bench start          seconds from command to first step, cold and warm
 
 Each takes --help.  Run them on an idle machine and quote the ratio with the command.
@@ -22,7 +24,7 @@ from launch import door
 
 NAMES = (
     "convolution", "step", "pipeline", "sources", "buckets", "terms", "perceptual", "split",
-    "arithmetic", "checkpoint", "start",
+    "arithmetic", "checkpoint", "models", "reference", "start",
 )  # fmt: skip
 
 

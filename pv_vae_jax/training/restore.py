@@ -1,7 +1,8 @@
 """From a stage's start or a checkpoint to a train state, and from a run's folder to a model.
 
 first stage            fresh parameters
-``init_from``          the model of an export, or of the folder of another run
+``init_from``          the model of an export, of the folder of another run, or of the public
+                       checkpoint of a baseline; paddings that it lacks are fresh
 later stages           the model at the end of the stage before: its EMA, its statistics
 a stage with a checkpoint     that checkpoint, every bit of it
 """
@@ -25,6 +26,7 @@ from pv_vae_jax.training import workdir as workdirs
 from pv_vae_jax.training.placement import Placement
 from pv_vae_jax.training.run import Run
 from pv_vae_jax.training.stages import Stage
+from pv_vae_jax.zoo import registry
 
 
 def checkpoints_of(workdir: pathlib.Path, stage: Stage, keep: int = 2) -> Checkpoints:
@@ -50,10 +52,12 @@ def resume(
     return checkpoints.restore(abstract_like(placement.shapes, placement.shardings), step)
 
 
-def _model_at(path: str) -> VideoVAE:
+def _model_at(path: str, model: dict[str, Any]) -> VideoVAE:
     if storage.is_folder(path):
         return exported_model(storage.path(path), Run.of(workdirs.read_config(path)))[0]
-    return export.load(path)
+    if export.is_export(path):
+        return export.load(path)
+    return registry.from_reference(model["name"], path, **model["fields"])
 
 
 def begin(run: Run, placement: Placement, before: states.TrainState | None) -> states.TrainState:
@@ -67,9 +71,9 @@ def begin(run: Run, placement: Placement, before: states.TrainState | None) -> s
     stage, channels = placement.stage, run.module.spec.channels
     discriminator = run.initial_discriminator(stage, before.adversary if before else None)
     if stage.init_from:
-        source = _model_at(stage.init_from)
+        source = _model_at(stage.init_from, run.config["model"])
         fresh = trees.flatten(jax.eval_shape(run.initial_params))
-        found = trees.flatten(source.params)
+        found = _with_paddings(run, trees.flatten(source.params))
         wrong = [
             path for path in sorted(set(fresh) | set(found))
             if getattr(fresh.get(path), "shape", None) != getattr(found.get(path), "shape", None)
@@ -79,7 +83,7 @@ def begin(run: Run, placement: Placement, before: states.TrainState | None) -> s
                 f"config.stages.{stage.name}.init_from: {stage.init_from} is not a model of this "
                 f"form; {len(wrong)} parameters differ, the first is {wrong[0]}."
             )
-        params, mean, std = source.params, source.mean, source.std
+        params, mean, std = trees.unflatten(found), source.mean, source.std
     elif before is not None:
         params = states.model_params(before)
         mean, std = before.latent_mean, before.latent_std
@@ -87,6 +91,13 @@ def begin(run: Run, placement: Placement, before: states.TrainState | None) -> s
         params = run.initial_params()
         mean, std = np.zeros(channels, np.float32), np.ones(channels, np.float32)
     return _placed(run, placement, params, mean, std, discriminator)
+
+
+def _with_paddings(run: Run, found: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """``found`` with the paddings of this run, fresh, where it has none."""
+    fresh = trees.flatten(registry.paddings(run.module, run.seed))
+    has = {path.split("/")[0] for path in found}
+    return {path: leaf for path, leaf in fresh.items() if path.split("/")[0] not in has} | found
 
 
 def _placed(run: Run, placement: Placement, params, *others) -> states.TrainState:

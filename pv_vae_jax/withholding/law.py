@@ -101,6 +101,16 @@ class Withholding:
                 "withholding.group, or kind = 'none'."
             )
 
+    def check_encoder(self, causal: bool, name: str) -> None:
+        """Raises ValueError if the encoder of model ``name`` would see what is withheld."""
+        withholds = self.kind != "none" and self.ratio > 0
+        if withholds and self.way == "mask" and not causal:
+            raise ValueError(
+                f"withholding.way is mask, which encodes whole clips, but in {name} latents depend "
+                "on later frames: set withholding.way = 'slice', which encodes the observed frames "
+                "alone."
+            )
+
     def ratio_at(self, step: int) -> float:
         """Equation (2)."""
         if step >= self.ramp:

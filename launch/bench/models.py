@@ -1,0 +1,188 @@
+"""Encode and decode of any set of models: time, frames per second, memory, parameters, FLOPs.
+
+Each model runs in a process of its own, so that its resident memory is its own.  Time does not
+depend on the weights, so they are fresh, or (--weights NAME=FILE) public ones.
+
+    memory, XLA        arguments, results and temporaries of the compiled program
+    memory, resident   peak of the process while the program runs, compilation left out
+    memory, device     peak of the accelerator, where it says so
+    it/s               clips a second through encode and decode, times 1 / batch: the paper's unit
+
+The paper's columns are of its own hardware (17 x 256 x 256, batch 4, 50 runs of warm-up, 100
+counted): compare ratios between models, never the numbers.
+
+    python -m launch.bench models --frames 17 --size 64 --warmup 1 --repeats 3
+    python -m launch.bench models --models wan2.2,pv_vae_661m --size 128 --warmup 1 --repeats 5
+"""
+
+import argparse
+import ctypes
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+from typing import Any
+
+MIB = 2**20
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    it = argparse.ArgumentParser(
+        prog="python -m launch.bench models",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    it.add_argument("--models", default="", help="names, comma between; default: see --help's end")
+    it.add_argument("--weights", action="append", default=[], metavar="NAME=FILE", help="public")
+    it.add_argument("--frames", type=int, default=17, help="T of a clip, 1 + 4n")
+    it.add_argument("--size", type=int, default=256, help="rows and columns")
+    it.add_argument("--batch", type=int, default=4, help="clips")
+    it.add_argument("--dtype", default="float32", help="float32 or bfloat16")
+    it.add_argument("--warmup", type=int, default=50, help="runs that are not counted")
+    it.add_argument("--repeats", type=int, default=100, help="counted runs")
+    it.add_argument("--json", metavar="FILE", help="also written there")
+    it.add_argument("--one", metavar="NAME", help=argparse.SUPPRESS)
+    it.epilog = "default of --models: the baselines and pv_vae_661m."
+    return it
+
+
+def main(argv: list[str]) -> None:
+    """Runs the benchmark."""
+    args = parser().parse_args(argv)
+    if args.one:
+        print(json.dumps(_measured(args)))
+        return
+    from pv_vae_jax.zoo import registry
+
+    names = args.models.split(",") if args.models else [*registry.BASELINES, "pv_vae_661m"]
+    for name in (*names, *(weights.partition("=")[0] for weights in args.weights)):
+        registry.fields(name)  # a wrong name ends it before the first run
+    found = []
+    for name in names:
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        command = [sys.executable, "-m", "launch.bench", "models", "--one", name, *argv]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+        if done.returncode:
+            raise ValueError(f"{name} could not be measured: see its message above.")
+        found.append(json.loads(done.stdout.splitlines()[-1]))
+    form = f"{args.batch} clips of {args.frames} x {args.size} x {args.size}, {args.dtype}"
+    runs = f"median of {args.repeats} runs after {args.warmup}"
+    print(f"{form}, {found[0]['device']}, {runs}\n")
+    print(table(found))
+    if args.json:
+        pathlib.Path(args.json).write_text(json.dumps({"form": form, "models": found}, indent=1))
+
+
+def table(found: list[dict[str, Any]]) -> str:
+    """Markdown, a line for each model."""
+    heads = (
+        "model", "latent", "parameters", "encode, decode, ms", "frames/s", "it/s",
+        "XLA, MiB", "resident (device), MiB", "TFLOP", "paper: it/s, GiB",
+    )  # fmt: skip
+    lines = [heads, ("---",) * len(heads), *map(_row, found)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _row(one: dict[str, Any]) -> tuple[str, ...]:
+    ways = one["encode"], one["decode"]
+
+    def both(name: str, form: str) -> str:
+        return ", ".join(format(way[name], form) for way in ways)
+
+    seconds = sum(way["seconds"] for way in ways)
+    device = one["decode"]["device_mib"]
+    paper = one["paper"]
+    return (
+        one["name"],
+        one["spec"],
+        f"{one['parameters']:,}",
+        ", ".join(f"{1e3 * way['seconds']:.0f}" for way in ways),
+        ", ".join(f"{one['frames'] / way['seconds']:.1f}" for way in ways),
+        f"{1 / seconds:.3f}",
+        both("xla_mib", ".0f"),
+        both("resident_mib", ".0f") + (f" ({device:.0f})" if device else ""),
+        both("tflop", ".3f"),
+        f"{paper[0]:.2f}, {paper[1]:.2f}" if paper else "-",
+    )
+
+
+def _measured(args: argparse.Namespace) -> dict[str, Any]:
+    """The figures of one model, as JSON values."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from pv_vae_jax.costs import flops
+    from pv_vae_jax.evaluation import published
+    from pv_vae_jax.zoo import registry
+
+    files = dict(each.split("=", 1) for each in args.weights)
+    if args.one in files:
+        vae = registry.from_reference(args.one, files[args.one], dtype=args.dtype)
+    else:
+        vae = registry.create(args.one, dtype=args.dtype)
+    module, params = vae.module, jax.device_put(vae.params)
+    parameters, spec = vae.parameters, vae.spec
+    del vae
+    clip = (args.batch, args.frames, args.size, args.size, 3)
+    latents = (args.batch, *spec.latent_shape(*clip[1:4]))
+    random = np.random.default_rng(0)
+    inputs = {
+        "encode": jnp.asarray(random.uniform(-1, 1, clip), jnp.float32),
+        "decode": jnp.asarray(random.standard_normal(latents), jnp.float32),
+    }
+    methods = {
+        "encode": lambda params, x: module.apply({"params": params}, x, method="posterior").mean,
+        "decode": lambda params, x: module.apply({"params": params}, x, method="decode_raw"),
+    }
+    found: dict[str, Any] = {
+        "name": args.one,
+        "spec": str(spec),
+        "parameters": parameters,
+        "frames": args.batch * args.frames,
+        "device": jax.devices()[0].device_kind,
+        "paper": published.INFERENCE.get(args.one),
+    }
+    for way, method in methods.items():
+        x = inputs[way]
+        program = jax.jit(method).lower(params, x).compile()
+        counted = flops.of(method, params, x, platform=jax.default_backend()).model
+        found[way] = _timed(program, (params, x), args) | {"tflop": counted / 1e12}
+    return found
+
+
+def _timed(program: Any, arguments: tuple, args: argparse.Namespace) -> dict[str, Any]:
+    import jax
+
+    _forget_peak()
+    seconds = []
+    for _ in range(args.warmup + args.repeats):
+        begin = time.perf_counter()
+        jax.block_until_ready(program(*arguments))
+        seconds.append(time.perf_counter() - begin)
+    sizes = program.memory_analysis()
+    held = (sizes.argument_size_in_bytes, sizes.output_size_in_bytes, sizes.temp_size_in_bytes)
+    device = jax.devices()[0].memory_stats() or {}
+    return {
+        "seconds": statistics.median(seconds[args.warmup :]),
+        "seconds_min": min(seconds[args.warmup :]),
+        "seconds_max": max(seconds[args.warmup :]),
+        "xla_mib": sum(held) / MIB,
+        "resident_mib": _peak_mib(),
+        "device_mib": device.get("peak_bytes_in_use", 0) / MIB,
+    }
+
+
+def _forget_peak() -> None:
+    """Linux: what is free goes back, and the peak of the process begins anew."""
+    ctypes.CDLL(None).malloc_trim(0)
+    pathlib.Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak_mib() -> float:
+    status = pathlib.Path("/proc/self/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024

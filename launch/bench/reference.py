@@ -1,0 +1,141 @@
+"""A baseline here against diffusers in PyTorch: same weights, same clip, same cores, alternating.
+
+    python -m launch.bench reference --python TORCH_ENVIRONMENT/bin/python --models wan2.1 --size 64
+    python -m launch.bench reference --python ... --models wan2.1 --size 64 --ways train
+
+Two processes wait in turn, ours and theirs (launch/bench/reference_worker.py); only one works at a
+time.  A round is one run of each; the ratio is of the medians, ours over theirs.
+
+    encode, decode     float32, whole clip
+    train              forward and backward of the mean squared error of encode and decode
+    memory             peak of the process in its runs, compilation left out; both hold the weights
+    difference         largest absolute difference of results (video cut to [-1, 1])
+
+The other interpreter needs torch, diffusers and safetensors; this project does not.
+"""
+
+import argparse
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+from typing import Any
+
+WORKER = pathlib.Path(__file__).with_name("reference_worker.py")
+WAYS = ("encode", "decode", "train")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    it = argparse.ArgumentParser(
+        prog="python -m launch.bench reference",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    it.add_argument("--python", required=True, metavar="FILE", help="interpreter with diffusers")
+    it.add_argument("--models", default="wan2.1,wan2.2,cogvideox_2b,hunyuan", help="names")
+    it.add_argument("--ways", default="encode,decode", help=f"of {', '.join(WAYS)}")
+    it.add_argument("--frames", type=int, default=17, help="T of the clip, 1 + 4n")
+    it.add_argument("--size", type=int, default=64, help="rows and columns")
+    it.add_argument("--threads", type=int, default=2, help="of PyTorch; ours takes all cores")
+    it.add_argument("--rounds", type=int, default=3, help="counted rounds, after one of warm-up")
+    it.add_argument("--json", metavar="FILE", help="also written there")
+    return it
+
+
+class _Side:
+    """One of the two processes."""
+
+    def __init__(self, side: str, python: str, settings: dict[str, Any]):
+        # In a folder of its own, so that it imports nothing of this one by accident.
+        command = [python, str(WORKER), side, json.dumps(settings)]
+        root = str(WORKER.parents[2])
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root
+        )
+        self.said = self._read()
+
+    def run(self, way: str, counted: bool) -> dict[str, Any]:
+        self._process.stdin.write(json.dumps({"way": way, "counted": counted}) + "\n")
+        self._process.stdin.flush()
+        return self._read()
+
+    def _read(self) -> dict[str, Any]:
+        line = self._process.stdout.readline()
+        if not line:
+            raise ValueError("one of the two processes ended: see its message above.")
+        return json.loads(line)
+
+    def close(self) -> None:
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def main(argv: list[str]) -> None:
+    """Runs the benchmark."""
+    args = parser().parse_args(argv)
+    ways = args.ways.split(",")
+    if not set(ways) <= set(WAYS):
+        raise ValueError(f"--ways are of {', '.join(WAYS)}; got {args.ways}.")
+    found = []
+    heads = ("model", "way", "ours, theirs, s", "ratio", "memory, MiB", "ratio", "difference")
+    print(f"1 clip of {args.frames} x {args.size} x {args.size}, float32\n")
+    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
+    for name in args.models.split(","):
+        with tempfile.TemporaryDirectory() as folder:
+            for row in _compared(name, ways, args, pathlib.Path(folder)):
+                print(_line(row), flush=True)
+                found.append(row)
+    if args.json:
+        pathlib.Path(args.json).write_text(json.dumps(found, indent=1) + "\n")
+
+
+def _compared(name: str, ways: list[str], args: argparse.Namespace, folder: pathlib.Path):
+    import numpy as np
+
+    settings = {
+        "name": name,
+        "folder": str(folder),
+        "clip": [args.frames, args.size, args.size],
+        "threads": args.threads,
+    }
+    ours = _Side("ours", sys.executable, settings)  # writes the weights that theirs reads
+    theirs = _Side("diffusers", args.python, settings)
+    for way in ways:
+        runs: dict[str, list[dict[str, Any]]] = {"ours": [], "theirs": []}
+        for round_ in range(args.rounds + 1):
+            for side, process in (("ours", ours), ("theirs", theirs)):
+                run = process.run(way, counted=round_ > 0)
+                if round_:
+                    runs[side].append(run)
+        results = [np.load(folder / f"{way}_{side}.npy") for side in ("ours", "diffusers")]
+        seconds = {
+            side: statistics.median(run["seconds"] for run in each) for side, each in runs.items()
+        }
+        memory = {side: max(run["peak_mib"] for run in each) for side, each in runs.items()}
+        yield {
+            "model": name,
+            "way": way,
+            "seconds": seconds,
+            "memory_mib": memory,
+            "difference": float(np.abs(results[0] - results[1]).max()),
+            "versions": [ours.said, theirs.said],
+        }
+    ours.close()
+    theirs.close()
+
+
+def _line(row: dict[str, Any]) -> str:
+    seconds, memory = row["seconds"], row["memory_mib"]
+    cells = (
+        row["model"],
+        row["way"],
+        f"{seconds['ours']:.2f}, {seconds['theirs']:.2f}",
+        f"{seconds['ours'] / seconds['theirs']:.2f}",
+        f"{memory['ours']:.0f}, {memory['theirs']:.0f}",
+        f"{memory['ours'] / memory['theirs']:.2f}",
+        f"{row['difference']:.1e}",
+    )
+    return f"| {' | '.join(cells)} |"
