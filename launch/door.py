@@ -10,7 +10,12 @@ import os
 import sys
 from collections.abc import Callable
 
-XLA_FLAGS = {"0.10.2": "--xla_cpu_experimental_ynn_fusion_type="}
+# On CPU: no library of fusions that is slower here; and programs in the order that needs the least
+# memory (all kernels of a model were copied at its start; the same results, no slower).
+XLA_FLAGS = {
+    "0.10.2": "--xla_cpu_experimental_ynn_fusion_type= "
+    "--xla_cpu_enable_concurrency_optimized_scheduler=false"
+}
 
 
 def prepare() -> None:

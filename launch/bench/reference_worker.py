@@ -88,7 +88,8 @@ class Diffusers:
         }[name]
         with torch.device("meta"):
             self.vae = getattr(diffusers, kind)(**fields)
-        state = load_file(f"{folder}/weights.safetensors")
+        # Copies: pages of the file that no one has read yet would not count as memory.
+        state = {k: v.clone() for k, v in load_file(f"{folder}/weights.safetensors").items()}
         self.vae.load_state_dict(state, assign=True)
         self.vae.eval()
         if name == "hunyuan":  # tiles of 16 frames otherwise: another result

@@ -8,29 +8,39 @@
 far side only; or ``x`` holds those rows too (``bordered``), because they are not zeros but lie on
 another device (sharding/halo.py).  The forms of (1) agree but for rounding:
 
-    conv3d   one 3-D convolution                                     accelerators
-    taps     the sum over i of 2-D convolutions of all frames        CPU, large frames
-    stack    one 2-D convolution, the taps i stacked on channels     CPU, small frames
+    conv3d     one 3-D convolution                                   accelerators
+    taps       the sum over i of 2-D convolutions of all frames      CPU
+    stack      one 2-D convolution, the taps i stacked on channels   CPU, small and narrow
+    winograd   16 matrix products where the sum has 36 (winograd.py) CPU, wide, float32, 3 x 3
 
-The form depends on the platform (known when the program is lowered), the kernel, C, H and W, never
-on B or T, so that a prefix or a chunk of a clip gets the bits of the whole.  On CPU a library may
-still choose its order of summation by the number of rows (B T H W) when there are few of them;
-zero frames fill up to ``LEAST_ROWS``, above which the order no longer changes (tried on jaxlib
-0.10.2 and 0.12.0.1; tests/layers/test_convolution.py).  (2) is kh matrix products on CPU: the kt
-taps of ``x`` against the kw shifts of ``dy``, wide even where the layer is narrow.
+The form depends on the platform (known when the program is lowered), the kernel, H and W, never on
+B or T, so that a prefix or a chunk of a clip gets the bits of the whole; small frames by
+``winograd``, and thus wide models, get them but for rounding.  On CPU a library may still choose
+its order of summation by the number of rows (B T H W) when there are few of them; zero frames fill
+up to ``LEAST_ROWS``, above which the order no longer changes (tried on jaxlib 0.10.2 and 0.12.0.1;
+tests/layers/test_convolution.py).  (2) is kh matrix products on CPU: the kt taps of ``x`` against
+the kw shifts of ``dy``, wide even where the layer is narrow.
 """
 
 import functools
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from pv_vae_jax.layers import winograd
+
 LEAST_ROWS = 128
-SMALL_FRAME = 2**15  # values in a frame; measured with launch/bench/convolution.py
+# Measured with launch/bench/convolution.py: values in a frame; channels in and out.
+SMALL_FRAME, WIDE = 2**15, 128
+# In these frames (rows times columns) winograd's bits do not depend on B and T, so narrower layers
+# may use it as well.
+LARGE_FRAME, WIDE_IN_LARGE = 4 * winograd.LEAST_TILES, 96
 
 Strides = tuple[int, int]
+Pads = Sequence[tuple[int, int]]
 
 
 def padding(kernel: int, stride: int) -> tuple[int, int]:
@@ -52,15 +62,14 @@ def with_least_rows(function: Callable, *frames: jax.Array, rows: int) -> jax.Ar
     return function(*padded)[:count]
 
 
-def _pads(kernel: tuple[int, ...], stride: int, bordered: bool) -> list[tuple[int, int]]:
+def _pads(kernel: Sequence[int], stride: int, bordered: bool) -> Pads:
     """The zeros around rows and columns, for a kernel ``(kh, kw)``."""
     rows, columns = (padding(k, stride) for k in kernel)
     return [(0, 0) if bordered else rows, columns]
 
 
-def _conv2d(x: jax.Array, w: jax.Array, stride: int, bordered: bool) -> jax.Array:
+def _conv2d(x: jax.Array, w: jax.Array, stride: int, pads: Pads) -> jax.Array:
     """Each frame alone: ``[N, H, W, C]`` to ``[N, H', W', O]``."""
-    pads = _pads(w.shape[:2], stride, bordered)
     if any(size <= k for size, k in zip(x.shape[1:3], w.shape[:2], strict=True)):
         # XLA exchanges image and kernel here and falls into a slow loop, unless the pad is real.
         x = lax.optimization_barrier(jnp.pad(x, [(0, 0), *pads, (0, 0)]))
@@ -70,13 +79,15 @@ def _conv2d(x: jax.Array, w: jax.Array, stride: int, bordered: bool) -> jax.Arra
     )
 
 
-def _all_frames(x: jax.Array, w: jax.Array, stride: int, bordered: bool = False) -> jax.Array:
+def _all_frames(x: jax.Array, w: jax.Array, stride: int, pads: Pads) -> jax.Array:
     """:func:`_conv2d` of ``[B, T, H, W, C]``."""
-    b, t, h, width, c = x.shape
-    conv = functools.partial(_conv2d, w=w, stride=stride, bordered=bordered)
-    height = h - (w.shape[0] - stride if bordered else 0)
-    rows = (height // stride) * (width // stride)
-    y = with_least_rows(conv, x.reshape(b * t, h, width, c), rows=max(1, rows))
+    b, t, *frame = x.shape
+    conv = functools.partial(_conv2d, w=w, stride=stride, pads=pads)
+    height, width = (
+        (size + sum(pad) - k) // stride + 1
+        for size, pad, k in zip(frame[:2], pads, w.shape[:2], strict=True)
+    )
+    y = with_least_rows(conv, x.reshape(b * t, *frame), rows=max(1, height * width))
     return y.reshape(b, t, *y.shape[1:])
 
 
@@ -101,8 +112,8 @@ def conv3d(x: jax.Array, w: jax.Array, strides: Strides, bordered: bool = False)
 
 def taps(x: jax.Array, w: jax.Array, strides: Strides, bordered: bool = False) -> jax.Array:
     """Equation (1) as a sum over the temporal taps."""
-    frames = _taps(x, w.shape[0], strides[0])
-    return sum(_all_frames(f, w[i], strides[1], bordered) for i, f in enumerate(frames))
+    frames, pads = _taps(x, w.shape[0], strides[0]), _pads(w.shape[1:3], strides[1], bordered)
+    return sum(_all_frames(f, w[i], strides[1], pads) for i, f in enumerate(frames))
 
 
 def stack(x: jax.Array, w: jax.Array, strides: Strides, bordered: bool = False) -> jax.Array:
@@ -110,19 +121,33 @@ def stack(x: jax.Array, w: jax.Array, strides: Strides, bordered: bool = False) 
     kt, kh, kw, c, o = w.shape
     frames = jnp.concatenate(_taps(x, kt, strides[0]), axis=-1)
     w = w.transpose(1, 2, 0, 3, 4).reshape(kh, kw, kt * c, o)
-    return _all_frames(frames, w, strides[1], bordered)
+    return _all_frames(frames, w, strides[1], _pads((kh, kw), strides[1], bordered))
 
 
-FORMS = {"conv3d": conv3d, "taps": taps, "stack": stack}
+FORMS = {"conv3d": conv3d, "taps": taps, "stack": stack, "winograd": winograd.winograd}
 
 
-def form_on_cpu(height: int, width: int, channels: int) -> str:
-    """The faster form on CPU: by the frame's size, never by B or T."""
-    return "stack" if height * width * channels <= SMALL_FRAME else "taps"
+def form_on_cpu(frame: Sequence[int], kernel: Sequence[int], strides: Strides, dtype) -> str:
+    """The fastest form on CPU, never by B or T.
+
+    Args:
+      frame: (H, W) of the input, without the rows of a border.
+      kernel: (kt, kh, kw, C, O).
+      strides: (time, space).
+      dtype: of the input.
+    """
+    area, channels = math.prod(frame), kernel[3:]
+    wide = WIDE if area < LARGE_FRAME else WIDE_IN_LARGE
+    if min(channels) >= wide and dtype == jnp.float32:
+        if winograd.fits(kernel[:3], strides, *frame):
+            return "winograd"
+    return "stack" if channels[0] <= WIDE and area * channels[0] <= SMALL_FRAME else "taps"
 
 
 def _on_cpu(x: jax.Array, w: jax.Array, strides: Strides, bordered: bool) -> jax.Array:
-    return FORMS[form_on_cpu(*x.shape[2:])](x, w, strides, bordered)
+    height = x.shape[2] - (w.shape[1] - strides[1] if bordered else 0)
+    form = form_on_cpu((height, x.shape[3]), w.shape, strides, x.dtype)
+    return FORMS[form](x, w, strides, bordered)
 
 
 def weight_gradient(
@@ -145,13 +170,18 @@ def weight_gradient(
 def input_gradient(w: jax.Array, dy: jax.Array, bordered: bool = False) -> jax.Array:
     """Equation (3): ``[B, T', H, W, O]`` to ``[B, T' + kt - 1, H, W, C]``, or H + kh - 1 rows."""
     kt, kh, kw, c, o = w.shape
+    pads = [pad[::-1] for pad in _pads((kh, kw), 1, False)]
     if bordered:
-        dy = jnp.pad(dy, [(0, 0), (0, 0), padding(kh, 1), (0, 0), (0, 0)])
+        pads[0] = (kh - 1, kh - 1)
     mirrored = jnp.flip(w, (1, 2)).transpose(1, 2, 4, 0, 3)  # [kh, kw, O, kt, C]
-    if form_on_cpu(*dy.shape[2:]) == "stack":
-        parts = jnp.split(_all_frames(dy, mirrored.reshape(kh, kw, o, kt * c), 1), kt, axis=-1)
+    form = form_on_cpu(dy.shape[2:4], (kt, kh, kw, o, c), (1, 1), dy.dtype)
+    if form == "winograd":
+        parts = winograd.input_gradient(w, dy, bordered)
+    elif form == "stack":
+        wide = _all_frames(dy, mirrored.reshape(kh, kw, o, kt * c), 1, pads)
+        parts = jnp.split(wide, kt, axis=-1)
     else:
-        parts = [_all_frames(dy, mirrored[:, :, :, i], 1) for i in range(kt)]
+        parts = [_all_frames(dy, mirrored[:, :, :, i], 1, pads) for i in range(kt)]
     space = [(0, 0)] * 3
     return sum(jnp.pad(g, [(0, 0), (i, kt - 1 - i), *space]) for i, g in enumerate(parts))
 
