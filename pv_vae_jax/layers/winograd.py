@@ -124,11 +124,13 @@ def _by_parts(
     def part(start: jax.Array) -> jax.Array:
         own = lax.dynamic_slice(x, (*start, 0, 0), sizes)
         own = jnp.pad(own, [(0, 0), (0, 0), (inside, inside), (1, 1), (0, 0)])
-        products = []
-        for place, matrix in zip(input_places(own), matrices, strict=True):
-            stacked = jnp.concatenate([place[:, i : i + frames] for i in range(taps)], axis=-1)
-            products.append(lax.dot_general(stacked, matrix, (((4,), (contracted,)), ((), ()))))
-        return output_tiles(products)
+        stacked = jnp.concatenate([own[:, i : i + frames] for i in range(taps)], axis=-1)
+        return output_tiles(
+            [
+                lax.dot_general(place, matrix, (((4,), (contracted,)), ((), ())))
+                for place, matrix in zip(input_places(stacked), matrices, strict=True)
+            ]
+        )
 
     starts = np.indices(counts).reshape(3, -1).T * (clips, frames, 2 * rows)
     y = lax.map(part, jnp.asarray(starts, jnp.int32))
