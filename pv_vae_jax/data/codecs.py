@@ -11,6 +11,11 @@ import av
 import cv2
 import numpy as np
 
+# x264's macroblock tree is not repeatable on AVX-512 (libx264 of PyAV 18.1.0): there it uses what
+# is below, which any such CPU has.
+AVX512F = 13  # CV_CPU_AVX_512F of OpenCV, which has no name in Python
+REPEATABLE = ":asm=MMX2,SSE2Fast,SSSE3,SSE4.2,AVX,FMA3,BMI2,AVX2"
+
 Starts = tuple[tuple[int, int], ...]  # (frame, byte) at which each unit begins
 
 
@@ -35,6 +40,8 @@ def h264(video: np.ndarray, rate: float, crf: int, every: int) -> tuple[bytes, S
     context.time_base = 1 / context.framerate
     context.thread_count = 1
     fixed = f"keyint={every}:min-keyint={every}:scenecut=0:open-gop=0:threads=1:lookahead-threads=1"
+    if cv2.checkHardwareSupport(AVX512F):
+        fixed += REPEATABLE
     context.options = {"preset": "medium", "crf": str(crf), "x264-params": fixed}
     packets = []
     for number, pixels in enumerate(video):
