@@ -16,7 +16,6 @@ counted): compare ratios between models, never the numbers.
 """
 
 import argparse
-import ctypes
 import json
 import pathlib
 import statistics
@@ -24,6 +23,8 @@ import subprocess
 import sys
 import time
 from typing import Any
+
+from launch.bench.reference_worker import forget_peak, peak_mib
 
 MIB = 2**20
 
@@ -35,7 +36,9 @@ def parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    it.add_argument("--models", default="", help="names, comma between; default: see --help's end")
+    it.add_argument(
+        "--models", default="", help="names, comma between (default: the baselines and pv_vae_661m)"
+    )
     it.add_argument("--weights", action="append", default=[], metavar="NAME=FILE", help="public")
     it.add_argument("--frames", type=int, default=17, help="T of a clip, 1 + 4n")
     it.add_argument("--size", type=int, default=256, help="rows and columns")
@@ -45,7 +48,6 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument("--repeats", type=int, default=100, help="counted runs")
     it.add_argument("--json", metavar="FILE", help="also written there")
     it.add_argument("--one", metavar="NAME", help=argparse.SUPPRESS)
-    it.epilog = "default of --models: the baselines and pv_vae_661m."
     return it
 
 
@@ -157,7 +159,7 @@ def _measured(args: argparse.Namespace) -> dict[str, Any]:
 def _timed(program: Any, arguments: tuple, args: argparse.Namespace) -> dict[str, Any]:
     import jax
 
-    _forget_peak()
+    forget_peak()
     seconds = []
     for _ in range(args.warmup + args.repeats):
         begin = time.perf_counter()
@@ -171,18 +173,6 @@ def _timed(program: Any, arguments: tuple, args: argparse.Namespace) -> dict[str
         "seconds_min": min(seconds[args.warmup :]),
         "seconds_max": max(seconds[args.warmup :]),
         "xla_mib": sum(held) / MIB,
-        "resident_mib": _peak_mib(),
+        "resident_mib": peak_mib(),
         "device_mib": device.get("peak_bytes_in_use", 0) / MIB,
     }
-
-
-def _forget_peak() -> None:
-    """Linux: what is free goes back, and the peak of the process begins anew."""
-    ctypes.CDLL(None).malloc_trim(0)
-    pathlib.Path("/proc/self/clear_refs").write_text("5")
-
-
-def _peak_mib() -> float:
-    status = pathlib.Path("/proc/self/status").read_text()
-    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024

@@ -90,10 +90,9 @@ def _arguments(module, shape):
     import jax
     import jax.numpy as jnp
 
-    side = module.spec.spatial
-    pixels = jax.ShapeDtypeStruct((1, 1, side, side, 3), jnp.float32)
-    params = jax.eval_shape(module.init, jax.random.key(0), pixels)["params"]
-    return params, jax.ShapeDtypeStruct(shape, jnp.float32)
+    from pv_vae_jax.zoo import registry
+
+    return registry.shapes(module), jax.ShapeDtypeStruct(shape, jnp.float32)
 
 
 def _shape(module, clip, method) -> tuple[int, ...]:

@@ -23,6 +23,7 @@ def main(argv: list[str]) -> None:
     args = it.parse_args(argv)
 
     import dataclasses
+    import functools
 
     import jax
     import numpy as np
@@ -67,8 +68,7 @@ def main(argv: list[str]) -> None:
         k: vae_step.compiled(networks, stage, 0, vae_step.Program(k), *shardings)
         for k in range(groups)
     }
-    clip = np.zeros((1, 1 + module.spec.temporal, module.spec.spatial, module.spec.spatial, 3))
-    params = jax.jit(module.init)(jax.random.key(0), clip.astype(np.float32))["params"]
+    params = jax.jit(functools.partial(registry.initial, module))(jax.random.key(0))
     channels = np.ones(module.spec.channels)
     state = meshes.put_replicated(mesh, states.start(params, 0 * channels, channels, stage))
     seconds: dict[str, list[float]] = {way: [] for way in ways}

@@ -15,7 +15,7 @@ from pv_vae_jax.layers.convolution import with_least_rows
 from pv_vae_jax.layers.ordered_sum import ordered_sum
 
 
-def attend(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
+def _attend(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
     """``softmax(q k^T / sqrt(C)) v`` of ``[N, tokens, C]``."""
     precision = jax.lax.Precision.HIGHEST if q.dtype == jnp.float32 else None
     scores = jnp.einsum(
@@ -32,9 +32,14 @@ class FrameAttention(nn.Module):
 
     ``whole_frames`` names the layers whose results must be of all positions of a frame, also where
     ``x`` has a part of its rows alone (sharding/halo.py).
+
+    Attributes:
+      dtype: compute type, "float32" or "bfloat16".
+      norm: of each position; a module of a ``dtype``.
     """
 
     dtype: str = "float32"
+    norm: type[nn.Module] = RMSNorm
 
     whole_frames = ("key", "value")
 
@@ -42,10 +47,10 @@ class FrameAttention(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """``[B, t, h, w, C]`` to the same shape."""
         b, t, h, w, c = x.shape
-        tokens = RMSNorm(self.dtype, name="norm")(x)
+        tokens = self.norm(self.dtype, name="norm")(x)
         q, k, v = (
             CausalConv3D(c, (1, 1, 1), dtype=self.dtype, name=name)(tokens).reshape(b * t, -1, c)
             for name in ("query", "key", "value")
         )
-        y = with_least_rows(attend, q, k, v, rows=h * w).reshape(x.shape)
+        y = with_least_rows(_attend, q, k, v, rows=h * w).reshape(x.shape)
         return x + CausalConv3D(c, (1, 1, 1), dtype=self.dtype, name="out")(y)

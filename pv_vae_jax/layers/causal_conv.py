@@ -72,6 +72,17 @@ def is_streaming(module: nn.Module) -> bool:
     return module.is_mutable_collection("cache") and not module.is_initializing()
 
 
+def begins(module: nn.Module) -> bool:
+    """Whether what ``module`` is called with begins with frame 0: it saw no chunk before.
+
+    Asked once in a call; a stream then remembers that it has begun.
+    """
+    first = not module.has_variable("cache", "started")
+    if is_streaming(module):
+        module.put_variable("cache", "started", jnp.ones((), jnp.bool_))
+    return first
+
+
 class CausalConv3D(nn.Module):
     """Equation (1).
 

@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from pv_vae_jax.layers.causal_conv import CausalConv3D, is_streaming
+from pv_vae_jax.layers.causal_conv import CausalConv3D, begins
 
 
 def unshuffle(x: jax.Array, patch: int) -> jax.Array:
@@ -24,6 +24,23 @@ def shuffle(x: jax.Array, patch: int) -> jax.Array:
     b, t, h, w, c = x.shape
     x = x.reshape(b, t, h, w, patch, patch, c // patch**2)
     return x.transpose(0, 1, 2, 4, 3, 5, 6).reshape(b, t, h * patch, w * patch, -1)
+
+
+def nearest(x: jax.Array, time: int, space: int, first: bool) -> jax.Array:
+    """Each frame of ``[B, T, H, W, C]`` ``time`` times, each row and column ``space`` times.
+
+    ``first``: ``x`` begins with frame 0, which stays alone in time.
+    """
+    if time > 1:
+        x = jnp.repeat(x, time, axis=1)
+        x = x[:, time - 1 :] if first else x
+    return jnp.repeat(jnp.repeat(x, space, axis=2), space, axis=3) if space > 1 else x
+
+
+def interleave(y: jax.Array) -> jax.Array:
+    """``[B, T, H, W, 2 C]`` to ``[B, 2 T, H, W, C]``: the first half of the channels first."""
+    b, t, h, w, c = y.shape
+    return jnp.stack(jnp.split(y, 2, axis=-1), axis=2).reshape(b, 2 * t, h, w, c // 2)
 
 
 class Downsample(nn.Module):
@@ -61,13 +78,7 @@ class Upsample(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """``[B, T, H, W, C]`` to ``[B, 1 + (T - 1) st, H ss, W ss, C]``."""
         time, space = self.strides
-        if time > 1:
-            started = self.has_variable("cache", "started")
-            x = jnp.repeat(x, time, axis=1)
-            x = x if started else x[:, time - 1 :]
-            if is_streaming(self):
-                self.put_variable("cache", "started", jnp.ones((), jnp.bool_))
-        x = jnp.repeat(jnp.repeat(x, space, axis=2), space, axis=3)
+        x = nearest(x, time, space, first=time > 1 and begins(self))
         return CausalConv3D(
             x.shape[-1],
             time_padding=self.time_padding,

@@ -73,7 +73,7 @@ def begin(run: Run, placement: Placement, before: states.TrainState | None) -> s
     if stage.init_from:
         source = _model_at(stage.init_from, run.config["model"])
         fresh = trees.flatten(jax.eval_shape(run.initial_params))
-        found = _with_paddings(run, trees.flatten(source.params))
+        found = registry.with_paddings(run.module, trees.flatten(source.params), run.seed)
         wrong = [
             path for path in sorted(set(fresh) | set(found))
             if getattr(fresh.get(path), "shape", None) != getattr(found.get(path), "shape", None)
@@ -91,13 +91,6 @@ def begin(run: Run, placement: Placement, before: states.TrainState | None) -> s
         params = run.initial_params()
         mean, std = np.zeros(channels, np.float32), np.ones(channels, np.float32)
     return _placed(run, placement, params, mean, std, discriminator)
-
-
-def _with_paddings(run: Run, found: dict[str, jax.Array]) -> dict[str, jax.Array]:
-    """``found`` with the paddings of this run, fresh, where it has none."""
-    fresh = trees.flatten(registry.paddings(run.module, run.seed))
-    has = {path.split("/")[0] for path in found}
-    return {path: leaf for path, leaf in fresh.items() if path.split("/")[0] not in has} | found
 
 
 def _placed(run: Run, placement: Placement, params, *others) -> states.TrainState:

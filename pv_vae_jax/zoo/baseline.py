@@ -58,6 +58,7 @@ def compose(
     spec: LatentSpec,
     fields: Fields,
     last_layer: str = "decoder/conv_out/kernel",
+    remats: tuple[str, ...] = ("none", "block"),
 ) -> PVVAE:
     """Equation (1).
 
@@ -67,12 +68,14 @@ def compose(
       spec: what is true of them.
       fields: with those of ``SHARED``.
       last_layer: path of the parameter nearest to the pixels.
+      remats: values that ``remat`` may have.
 
     Raises:
-      ValueError: a kind of padding or a compute type that does not exist.
+      ValueError: a kind of padding, a compute type or a ``remat`` that does not exist.
     """
     compute_dtype(fields["dtype"])
-    for field, known in (("padding", padding.KINDS), ("pixel_padding", padding.PIXEL_KINDS)):
+    kinds = {"padding": padding.KINDS, "pixel_padding": padding.PIXEL_KINDS, "remat": remats}
+    for field, known in kinds.items():
         if fields[field] not in known:
             raise ValueError(f"{field} is one of {', '.join(known)}; got {fields[field]!r}.")
     return PVVAE(

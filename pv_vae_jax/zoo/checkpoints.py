@@ -128,21 +128,15 @@ def _guess(tensors: Mapping[str, np.ndarray], name: str, baselines: Mapping[str,
     """Which baseline the names of a file are nearest to, as the rest of a sentence."""
     best, share = "", 0.0
     for other, baseline in baselines.items():
-        found = _kept(baseline, tensors)
+        found = _kept(baseline, tensors).keys()
         for layout, entries in _entries(baseline, baseline.fields):
-            keys = {entry.key: entry for entry in entries}
-            common = len(keys.keys() & found.keys()) / max(1, len(keys.keys() | found.keys()))
-            same_rank = sum(_rank(keys[key]) == len(found[key]) for key in keys.keys() & found)
-            score = common + 1e-3 * same_rank / max(1, len(keys))
-            if score > share:
-                best, share = f"{other} ({layout} layout)", score
+            keys = {entry.key for entry in entries}
+            common = len(keys & found) / len(keys | found)
+            if common > share:
+                best, share = f"{other} ({layout} layout)", common
     if share < 0.5:
         return " nor any other model that is known here"
     return f"; its names are those of {best}" if best.split(" ")[0] != name else ""
-
-
-def _rank(entry: Entry) -> int:
-    return {"conv3d": 5, "conv2d": 4, "linear": 2, "vector": 1, "rank4": 4, "rank3": 3}[entry.form]
 
 
 def write(

@@ -27,7 +27,7 @@ import jax
 import jax.numpy as jnp
 
 from pv_vae_jax.interface import LatentSpec
-from pv_vae_jax.layers.causal_conv import CausalConv3D, is_streaming
+from pv_vae_jax.layers.causal_conv import CausalConv3D, begins, is_streaming
 from pv_vae_jax.models.pv_vae import PVVAE
 from pv_vae_jax.models.streaming import encoded_chunks, reference_chunks
 from pv_vae_jax.zoo import torch_weights
@@ -38,15 +38,6 @@ from pv_vae_jax.zoo.torch_weights import Entry
 CHUNK = 2  # latent steps
 TIMES = (2, 2, 1)  # time strides in the order of the data, of downs and of ups
 TEMPORAL = 4
-REMATS = ("none", "block")
-
-
-def _stream(module: nn.Module) -> tuple[bool, bool]:
-    """Whether ``module`` runs on a chunk of a stream, and whether that is not the first."""
-    started = module.has_variable("cache", "started")
-    if is_streaming(module):
-        module.put_variable("cache", "started", jnp.ones((), jnp.bool_))
-    return started or is_streaming(module), started
 
 
 class Encoder(nn.Module):
@@ -71,10 +62,11 @@ class Encoder(nn.Module):
     @nn.compact
     def __call__(self, video: jax.Array) -> jax.Array:
         """``[B, T, H, W, 3]`` in [-1, 1] to moments ``[B, G, h, w, 2c]``, float32."""
-        in_stream, started = _stream(self)
+        opens = begins(self)
         steps = -(-video.shape[1] // TEMPORAL)
+        in_stream = is_streaming(self) or not opens
         first = steps if in_stream else encoded_chunks(steps, CHUNK)[0]
-        chunks = Chunks(first, CHUNK, opens=not started, rate=TEMPORAL)
+        chunks = Chunks(first, CHUNK, opens, rate=TEMPORAL)
         form = {"groups": self.groups, "dtype": self.dtype}
         x = CausalConv3D(self.widths[0], dtype=self.dtype, name="conv_in")(video)
         for i, width in enumerate(self.widths):
@@ -101,9 +93,10 @@ class Decoder(nn.Module):
     @nn.compact
     def __call__(self, z: jax.Array) -> jax.Array:
         """``[B, G, h, w, c]`` to video ``[B, T, H, W, 3]``, float32, not clamped."""
-        in_stream, started = _stream(self)
+        opens = begins(self)
+        in_stream = is_streaming(self) or not opens
         first = z.shape[1] if in_stream else reference_chunks(z.shape[1], CHUNK)[0]
-        chunks = Chunks(first, CHUNK, opens=not started, copies=not started and first % 2 == 0)
+        chunks = Chunks(first, CHUNK, opens, copies=opens and first % 2 == 0)
         form = {"groups": self.groups, "dtype": self.dtype}
         x = CausalConv3D(self.widths[-1], dtype=self.dtype, name="conv_in")(z)
         x = Blocks(self.widths[-1], 2, chunks, **form, remat=self.remat, name="mid")(x, z)
@@ -120,15 +113,13 @@ class Decoder(nn.Module):
 
 def build(**fields) -> PVVAE:
     """The module of ``fields``; ValueError if one does not fit."""
-    widths, groups, remat = tuple(fields["widths"]), fields["groups"], fields["remat"]
+    widths, groups = tuple(fields["widths"]), fields["groups"]
     if len(widths) != 1 + len(TIMES) or any(width % groups for width in widths):
         raise ValueError(
             f"widths are those of {1 + len(TIMES)} stages, multiples of the {groups} groups of the "
             f"norms; got {list(widths)}."
         )
-    if remat not in REMATS:
-        raise ValueError(f"remat is one of {', '.join(REMATS)}; got {remat!r}.")
-    form = {"groups": groups, "dtype": fields["dtype"], "remat": remat}
+    form = {"groups": groups, "dtype": fields["dtype"], "remat": fields["remat"]}
     return compose(
         Encoder(fields["channels"], widths, fields["encoder_blocks"], **form),
         Decoder(widths, fields["decoder_blocks"], **form),

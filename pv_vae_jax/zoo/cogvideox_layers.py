@@ -25,6 +25,7 @@ import jax.numpy as jnp
 
 from pv_vae_jax.core.precision import compute_dtype
 from pv_vae_jax.layers.causal_conv import CausalConv3D
+from pv_vae_jax.layers.resample import nearest
 
 EPSILON = 1e-6
 
@@ -52,11 +53,6 @@ class Chunks:
     def at(self, rate: int) -> "Chunks":
         """The same chunks where a latent step is ``rate`` frames."""
         return dataclasses.replace(self, rate=rate)
-
-    def repeated(self, x: jax.Array, times: int) -> jax.Array:
-        """Each frame of ``[B, T, ...]`` ``times`` times, frame 0 once."""
-        alone = times - 1 if self.opens else 0
-        return jnp.repeat(x, times, axis=1)[:, alone:]
 
     def shared(self, x: jax.Array) -> jax.Array:
         """Values of single frames ``[B, T, n]`` to the means of their chunks, for each frame."""
@@ -100,9 +96,12 @@ class ChunkNorm(nn.Module):
         summand = bias - mean * factor
         if z is not None:
             by, plus = (
-                self.chunks.repeated(
-                    CausalConv3D(c, (1, 1, 1), dtype=self.dtype, name=name)(z), self.chunks.rate
-                )
+                nearest(
+                    CausalConv3D(c, (1, 1, 1), dtype=self.dtype, name=name)(z),
+                    self.chunks.rate,
+                    1,
+                    self.chunks.opens,
+                )  # fmt: skip
                 for name in ("conv_y", "conv_b")
             )
             factor, summand = factor * by, summand * by + plus
@@ -197,6 +196,6 @@ class Upsample(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """``[B, T, H, W, C]`` to ``[B, T', 2 H, 2 W, C]``; frame 0 of the clip is alone."""
-        x = jnp.repeat(jnp.repeat(x, 2, axis=2), 2, axis=3)
+        x = nearest(x, 1, 2, self.chunks.opens)
         conv = CausalConv3D(x.shape[-1], (1, 3, 3), dtype=self.dtype, spread=True, name="conv")
-        return self.chunks.repeated(conv(x), self.time)
+        return nearest(conv(x), self.time, 1, self.chunks.opens)

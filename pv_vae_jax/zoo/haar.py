@@ -17,20 +17,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pv_vae_jax.layers.causal_conv import is_streaming
+from pv_vae_jax.layers.causal_conv import begins
 from pv_vae_jax.layers.convolution import causal_conv3d
 
 _SIGNS = np.array([[1, 1], [1, -1]], np.float32)  # [place, frequency]
 CLIPS = np.float32(0.3536) * np.einsum("ip,jq,lr->ijlpqr", *[_SIGNS] * 3).reshape(2, 2, 2, 8)
 FRAMES = np.einsum("jq,lr->jlrq", *[_SIGNS] * 2).reshape(1, 2, 2, 4) / 2
-
-
-def is_later_chunk(module: nn.Module) -> bool:
-    """Whether ``module`` has seen a chunk of this stream; from now on it has."""
-    later = module.has_variable("cache", "started")
-    if is_streaming(module):
-        module.put_variable("cache", "started", jnp.ones((), jnp.bool_))
-    return later
 
 
 def _kernel(filters: np.ndarray, channels: int) -> np.ndarray:
@@ -64,7 +56,7 @@ class Haar3D(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """``[B, 1 + 2n, H, W, C]`` to ``[B, 1 + n, H/2, W/2, 8 C]``."""
-        if not is_later_chunk(self):
+        if begins(self):
             x = jnp.concatenate([x[:, :1], x], axis=1)
         return transform(x, CLIPS)
 
@@ -76,4 +68,4 @@ class InverseHaar3D(nn.Module):
     def __call__(self, y: jax.Array) -> jax.Array:
         """``[B, 1 + n, H/2, W/2, 8 C]`` to ``[B, 1 + 2n, H, W, C]``."""
         x = inverse(y, CLIPS)
-        return x if is_later_chunk(self) else x[:, 1:]
+        return x[:, 1:] if begins(self) else x

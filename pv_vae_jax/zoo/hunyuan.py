@@ -28,7 +28,6 @@ from pv_vae_jax.zoo.torch_weights import Entry, affine, conv
 DOWN = ((1, 2), (2, 2), (2, 2))  # the encoder's strides (time, space) between stages i and i + 1
 UP = ((2, 2), (2, 2), (1, 2))  # the decoder's, which runs from the last of them to the first
 STAGES = 4
-REMATS = ("none", "block")
 SCALING = 0.476986  # z = SCALING raw
 
 
@@ -96,13 +95,12 @@ def build(**fields: Any) -> PVVAE:
     """The module of the fields of ``BASELINES``.
 
     Raises:
-      ValueError: not four widths, widths that are not whole groups, or a remat that does not exist.
+      ValueError: not four widths, widths that are not whole groups, or as
+        :func:`~pv_vae_jax.zoo.baseline.compose`.
     """
     widths, groups, channels = tuple(fields["widths"]), fields["groups"], fields["channels"]
     if len(widths) != STAGES or any(width % groups for width in widths):
         raise ValueError(f"widths are {STAGES} multiples of groups = {groups}; got {widths}.")
-    if fields["remat"] not in REMATS:
-        raise ValueError(f"remat is one of {', '.join(REMATS)}; got {fields['remat']!r}.")
     spec = LatentSpec(4, 8, channels, encoder_causal=False, decoder_lookahead=ALL, streaming="none")
     blocks, form = fields["blocks"], (groups, fields["dtype"], fields["remat"])
     return compose(

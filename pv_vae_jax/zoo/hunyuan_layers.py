@@ -74,26 +74,9 @@ def folded(w: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
     )
 
 
-@jax.custom_vjp
 def paired(x: jax.Array, w: jax.Array) -> jax.Array:
     """``[B, T + kt - 1, H + 1, W + 1, C]``, taps ``[kt, 2, 2, C, O]``, to ``[B, T, H, W, O]``."""
     return causal_conv3d(x, w, (1, 1), True)[:, :, :, :-1]
-
-
-def _paired_forward(x, w):
-    return paired(x, w), (x, w)
-
-
-def _paired_backward(saved, dy):
-    # causal_conv3d itself knows the gradient with respect to x of kernels with odd sides alone.
-    x, w = saved
-    (dw,) = jax.vjp(lambda w: causal_conv3d(x, w, (1, 1), True)[:, :, :, :-1], w)[1](dy)
-    time = w.shape[0] - 1
-    dy = jnp.pad(dy, ((0, 0), (time, time), (1, 1), (1, 0), (0, 0)))
-    return causal_conv3d(dy, jnp.flip(w, (0, 1, 2)).swapaxes(3, 4), (1, 1), True), dw
-
-
-paired.defvjp(_paired_forward, _paired_backward)
 
 
 class Up(nn.Module):

@@ -28,7 +28,7 @@ import jax
 import jax.numpy as jnp
 
 from pv_vae_jax.interface import LatentSpec
-from pv_vae_jax.layers.causal_conv import CausalConv3D, is_streaming
+from pv_vae_jax.layers.causal_conv import CausalConv3D, begins
 from pv_vae_jax.models.pv_vae import PVVAE
 from pv_vae_jax.zoo.baseline import SHARED, Baseline, Fields, compose
 from pv_vae_jax.zoo.iv_vae_layers import (
@@ -43,24 +43,14 @@ from pv_vae_jax.zoo.iv_vae_layers import (
     SepPoint,
     Upsample,
 )
-from pv_vae_jax.zoo.torch_weights import Entry, conv, joined
+from pv_vae_jax.zoo.torch_weights import Entry, attention, conv, gamma
 
 GROUPS = (4, 4, 2, 0)  # frames of a group in each stage; 0: 2D blocks, each with attention
 TIME = (False, True, True)  # whether time is halved between stages i and i + 1
 LAST = len(TIME)
 
 
-def _lead(module: nn.Module) -> int:
-    """1 in the first chunk of a video (which has frame 0), 0 in the later ones."""
-    started = module.has_variable("cache", "started")
-    if is_streaming(module):
-        module.put_variable("cache", "started", jnp.ones((), jnp.bool_))
-    return 0 if started else 1
-
-
 def _block(remat: str) -> type[ResidualBlock]:
-    if remat not in ("none", "block"):
-        raise ValueError(f"remat is one of none, block; got {remat!r}.")
     return nn.remat(ResidualBlock) if remat == "block" else ResidualBlock
 
 
@@ -121,7 +111,7 @@ class Encoder(nn.Module):
     @nn.compact
     def __call__(self, video: jax.Array) -> jax.Array:
         """``[B, T, H, W, 3]`` in [-1, 1] to moments ``[B, G, h, w, 2c]``, float32."""
-        lead = _lead(self)
+        lead = int(begins(self))
         form = {"lead": lead, "dtype": self.dtype}
         x = SepConv(self.widths[0], GROUPS[0], **form, name="conv_in")(video)
         for i, width in enumerate(self.widths):
@@ -150,7 +140,7 @@ class Decoder(nn.Module):
     @nn.compact
     def __call__(self, latents: jax.Array) -> jax.Array:
         """``[B, G, h, w, c]`` to video ``[B, T, H, W, 3]``, float32, not clamped."""
-        lead, deep = _lead(self), self.widths[-1]
+        lead, deep = int(begins(self)), self.widths[-1]
         form = {"lead": lead, "dtype": self.dtype}
         x = SepPoint(self.channels // 2, self.dtype, name="post_quant")(latents)
         x = CausalConv3D(2 * deep, SPACE, dtype=self.dtype, name="conv_in")(x)
@@ -189,15 +179,10 @@ def build(
             f"widths; got {multipliers}, {channels} and {widths}."
         )
     form = channels, widths, blocks, fields["dtype"], fields["remat"]
-    _block(fields["remat"])
     spec = LatentSpec(temporal=4, spatial=8, channels=channels)
     # The last convolution is two, one of each half: the 3D one makes three frames of four.
     last_layer = "decoder/conv_out/conv_3d/kernel"
     return compose(Encoder(*form), Decoder(*form), spec, fields, last_layer)
-
-
-def _gamma(ours: str, theirs: str, form: str = "rank4") -> Entry:
-    return Entry(f"{theirs}.gamma", (f"{ours}/scale",), form)
 
 
 def _sep(ours: str, theirs: str) -> Iterator[Entry]:
@@ -207,11 +192,7 @@ def _sep(ours: str, theirs: str) -> Iterator[Entry]:
 
 def _attention(ours: str, theirs: str) -> Iterator[Entry]:
     for half in ("2d", "3d"):
-        mine, other = f"{ours}/attention_{half}", f"{theirs}.Attention_{half}"
-        yield _gamma(f"{mine}/norm", f"{other}.norm", "rank3")
-        qkv = (f"{mine}/{name}" for name in ("query", "key", "value"))
-        yield from joined(qkv, f"{other}.to_qkv", "conv2d")
-        yield from conv(f"{mine}/out", f"{other}.proj", "conv2d")
+        yield from attention(f"{ours}/attention_{half}", f"{theirs}.Attention_{half}")
 
 
 def _residual(ours: str, theirs: str, group: int, widens: bool = False) -> Iterator[Entry]:
@@ -221,8 +202,8 @@ def _residual(ours: str, theirs: str, group: int, widens: bool = False) -> Itera
             yield from _sep(f"{ours}/{mine}", f"{theirs}.{other}")
         else:
             yield from conv(f"{ours}/{mine}", f"{theirs}.{other}.conv", "conv2d")
-    yield _gamma(f"{ours}/norm_0", f"{theirs}.residual.0")
-    yield _gamma(f"{ours}/norm_1", f"{theirs}.residual.3")
+    yield gamma(f"{ours}/norm_0", f"{theirs}.residual.0")
+    yield gamma(f"{ours}/norm_1", f"{theirs}.residual.3")
 
 
 def _resample(ours: str, theirs: str, time: bool) -> Iterator[Entry]:
@@ -265,7 +246,7 @@ def official(fields: Fields) -> Iterator[Entry]:
         if i == LAST - 1:
             yield from _attention("encoder/attention", next(names))
     yield from _middle("encoder")
-    yield _gamma("encoder/norm_out", "encoder.head.0")
+    yield gamma("encoder/norm_out", "encoder.head.0")
     for d in (0, *DILATIONS):
         yield from conv(f"encoder/head/pac_{d}", f"encoder.head.2.PAC_{d}.conv", "conv2d")
     yield from conv("encoder/head/fuse", "encoder.head.2.PAC_conv.conv", "conv2d")
@@ -279,7 +260,7 @@ def official(fields: Fields) -> Iterator[Entry]:
             yield from _resample(f"decoder/up_{i}", next(names), TIME[i])
         widens = i < LAST and 2 * by[i] != by[i + 1]
         yield from _stage("decoder", i, blocks + 1, widens, names)
-    yield _gamma("decoder/norm_out", "decoder.head.0")
+    yield gamma("decoder/norm_out", "decoder.head.0")
     yield from _sep("decoder/conv_out", "decoder.head.2")
 
 

@@ -27,6 +27,7 @@ from pv_vae_jax.layers.attention import FrameAttention
 from pv_vae_jax.layers.causal_conv import CausalConv3D, initial_kernel, is_streaming
 from pv_vae_jax.layers.convolution import causal_conv3d
 from pv_vae_jax.layers.ordered_sum import ordered_sum
+from pv_vae_jax.layers.resample import interleave, nearest
 
 DILATIONS = (1, 3, 6, 9, 12)
 SPACE = (1, 3, 3)
@@ -225,19 +226,17 @@ class Upsample(nn.Module):
             x_3d = self._twice_as_many(x_3d)
         x_2d, x_3d = self._wider(x_2d, "space_2d"), self._wider(x_3d, "space_3d")
         if self.time:
-            twice = jnp.repeat(x_2d[:, self.lead :], 2, axis=1)
-            x_2d = jnp.concatenate([x_2d[:, : self.lead], twice], axis=1)
+            x_2d = nearest(x_2d, 2, 1, first=bool(self.lead))
         return _join(x_2d, x_3d)
 
     def _twice_as_many(self, x: jax.Array) -> jax.Array:
-        b, _, h, w, c = x.shape
-        both = CausalConv3D(2 * c, POINT, dtype=self.dtype, name="time")(x[:, self.lead :])
-        rest = jnp.stack(_halves(both), axis=2).reshape(b, -1, h, w, c)
+        double = CausalConv3D(2 * x.shape[-1], POINT, dtype=self.dtype, name="time")
+        rest = interleave(double(x[:, self.lead :]))
         return jnp.concatenate([x[:, : self.lead].astype(rest.dtype), rest], axis=1)
 
     def _wider(self, x: jax.Array, name: str) -> jax.Array:
         c = x.shape[-1]
-        x = jnp.repeat(jnp.repeat(x, 2, axis=2), 2, axis=3)
+        x = nearest(x, 1, 2, first=False)
         return CausalConv3D(c // 2, SPACE, dtype=self.dtype, spread=True, name=name)(x)
 
 

@@ -102,14 +102,18 @@ def initial(module: nn.Module, key: jax.Array) -> trees.Tree:
     return module.init(key, jnp.zeros((1, frames, side, side, 3)))["params"]
 
 
-def paddings(module: nn.Module, seed: int = 0) -> trees.Tree:
-    """The fresh parameters of :func:`create` that no public checkpoint has."""
+def with_paddings(module: nn.Module, leaves: dict[str, Any], seed: int = 0) -> dict[str, Any]:
+    """``leaves`` by path, with fresh paddings, those of :func:`create`, where they have none."""
+    has = {path.split("/")[0] for path in leaves}
+    missing = {"padding", "pixel_padding"} & set(shapes(module)) - has
+    if not missing:
+        return leaves
 
     def fresh(key):
         params = initial(module, key)
-        return {name: params[name] for name in params if name in ("padding", "pixel_padding")}
+        return {name: params[name] for name in missing}
 
-    return jax.jit(fresh)(rng.stream_key(seed, "init"))
+    return trees.flatten(jax.jit(fresh)(rng.stream_key(seed, "init"))) | leaves
 
 
 def create(name: str, seed: int = 0, **overrides: Any) -> VideoVAE:
@@ -144,8 +148,8 @@ def from_reference(name: str, weights: str | os.PathLike, **overrides: Any) -> V
     module = build(name, **overrides)
     config = {"name": name, "fields": fields(name, **overrides)}
     leaves = checkpoints.read(weights, name, config["fields"], shapes(module), BASELINES)
-    params = trees.flatten(paddings(module)) | leaves
-    params = trees.unflatten({path: jnp.asarray(leaf) for path, leaf in params.items()})
+    leaves = with_paddings(module, leaves)
+    params = trees.unflatten({path: jnp.asarray(leaf) for path, leaf in leaves.items()})
     return VideoVAE(module, params, *statistics(name, module), config)
 
 

@@ -26,10 +26,10 @@ from pv_vae_jax.layers.blocks import RMSNorm
 from pv_vae_jax.layers.causal_conv import CausalConv3D
 from pv_vae_jax.models.cnn import Middle
 from pv_vae_jax.models.pv_vae import PVVAE
-from pv_vae_jax.models.stack import Stack
+from pv_vae_jax.models.stack import REMATS, Stack
 from pv_vae_jax.zoo.baseline import SHARED, Baseline, Fields, compose
 from pv_vae_jax.zoo.ssvae_layers import Down, Up
-from pv_vae_jax.zoo.torch_weights import Entry, conv, joined
+from pv_vae_jax.zoo.torch_weights import Entry, attention, conv, gamma
 
 TIMES = (1, 1, 2, 2)  # factor of time between levels i and i + 1, from the pixels
 BLOCKS = 3  # of a level; one more in the decoder
@@ -110,43 +110,32 @@ def build(**fields: Any) -> PVVAE:
         Decoder(*form),
         LatentSpec(4, 16, fields["channels"]),
         fields,
+        remats=REMATS,
     )
-
-
-def _norm(ours: str, theirs: str, form: str = "rank4") -> Entry:
-    return Entry(f"{theirs}.gamma", (f"{ours}/scale",), form)
 
 
 def _block(ours: str, theirs: str, widened: bool = False) -> Iterator[Entry]:
     for i in (0, 1):
-        yield _norm(f"{ours}/norm_{i}", f"{theirs}.norm{i + 1}")
+        yield gamma(f"{ours}/norm_{i}", f"{theirs}.norm{i + 1}")
         yield from conv(f"{ours}/conv_{i}", f"{theirs}.conv{i + 1}.conv")
     if widened:
         yield from conv(f"{ours}/shortcut", f"{theirs}.nin_shortcut")
-
-
-def _attention(ours: str, theirs: str) -> Iterator[Entry]:
-    yield _norm(f"{ours}/norm", f"{theirs}.norm", "rank3")
-    yield from joined(
-        (f"{ours}/{name}" for name in ("query", "key", "value")), f"{theirs}.to_qkv", "conv2d"
-    )
-    yield from conv(f"{ours}/out", f"{theirs}.proj", "conv2d")
 
 
 def _both(side: str) -> Iterator[Entry]:
     """What encoder and decoder have alike."""
     yield from conv(f"{side}/conv_in", f"{side}.conv_in.conv")
     yield from _block(f"{side}/mid/block_0", f"{side}.mid.0")
-    yield from _attention(f"{side}/mid/attention", f"{side}.mid.1")
+    yield from attention(f"{side}/mid/attention", f"{side}.mid.1")
     yield from _block(f"{side}/mid/block_1", f"{side}.mid.2")
-    yield _norm(f"{side}/norm_out", f"{side}.out.0")
+    yield gamma(f"{side}/norm_out", f"{side}.out.0")
     yield from conv(f"{side}/conv_out", f"{side}.out.2.conv")
 
 
 def official(fields: Fields) -> Iterator[Entry]:
     """The tensors of the published file; the decoder's levels count from the latents there."""
     yield from _both("encoder")
-    yield from _attention("encoder/last_attention", "encoder.mid.3")
+    yield from attention("encoder/last_attention", "encoder.mid.3")
     yield from _both("decoder")
     last = len(TIMES)
     for i in range(last + 1):

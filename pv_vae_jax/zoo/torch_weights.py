@@ -80,6 +80,20 @@ def affine(ours: str, theirs: str) -> list[Entry]:
     ]
 
 
+def gamma(ours: str, theirs: str, form: str = "rank4") -> Entry:
+    """The scale of an RMS norm."""
+    return Entry(f"{theirs}.gamma", (f"{ours}/scale",), form)
+
+
+def attention(ours: str, theirs: str) -> list[Entry]:
+    """layers/attention.py where query, key and value are one 2-D convolution."""
+    return [
+        gamma(f"{ours}/norm", f"{theirs}.norm", "rank3"),
+        *joined((f"{ours}/{x}" for x in ("query", "key", "value")), f"{theirs}.to_qkv", "conv2d"),
+        *conv(f"{ours}/out", f"{theirs}.proj", "conv2d"),
+    ]
+
+
 def ours_of(
     entries: Iterable[Entry],
     tensors: Mapping[str, np.ndarray],

@@ -5,7 +5,7 @@
 
 Every convolution over time has zeros before the clip.  Wan2.2 adds straight paths around its
 stages and keeps the width on the way up, where Wan2.1 halves it; what lies between the stages is in
-wan_shortcuts.py.  Stages are numbered from the pixels, as in models/cnn.py.
+wan_resample.py.  Stages are numbered from the pixels, as in models/cnn.py.
 
 Reference: arXiv 2503.20314, section 4.1; Wan-Video/Wan2.2, wan/modules/vae2_1.py and vae2_2.py;
 diffusers, AutoencoderKLWan.
@@ -21,30 +21,16 @@ import jax.numpy as jnp
 
 from pv_vae_jax.interface import LatentSpec
 from pv_vae_jax.layers.blocks import RMSNorm
-from pv_vae_jax.layers.causal_conv import CausalConv3D, is_streaming
+from pv_vae_jax.layers.causal_conv import CausalConv3D, begins
 from pv_vae_jax.models.cnn import Middle
 from pv_vae_jax.models.pv_vae import PVVAE
-from pv_vae_jax.models.stack import Stack
+from pv_vae_jax.models.stack import REMATS, Stack
 from pv_vae_jax.zoo.baseline import SHARED, Baseline, Fields, compose
-from pv_vae_jax.zoo.torch_weights import Entry, conv, joined
-from pv_vae_jax.zoo.wan_shortcuts import (
-    Downsample,
-    Upsample,
-    avg_down,
-    dup_up,
-    patchify,
-    unpatchify,
-)
+from pv_vae_jax.zoo.shortcuts import average, duplicate
+from pv_vae_jax.zoo.torch_weights import Entry, attention, conv, gamma
+from pv_vae_jax.zoo.wan_resample import Downsample, Upsample, patchify, unpatchify
 
 Strides = tuple[tuple[int, int], ...]
-
-
-def _is_first(module: nn.Module) -> bool:
-    """Whether what comes begins with frame 0; a stream remembers that it has begun."""
-    first = not module.has_variable("cache", "started")
-    if is_streaming(module):
-        module.put_variable("cache", "started", jnp.ones((), jnp.bool_))
-    return first
 
 
 class Encoder(nn.Module):
@@ -73,7 +59,7 @@ class Encoder(nn.Module):
     @nn.compact
     def __call__(self, video: jax.Array) -> jax.Array:
         """``[B, T, H, W, 3]`` in [-1, 1] to moments ``[B, G, h, w, 2c]``, float32."""
-        first, form = _is_first(self), {"time_padding": "zeros", "dtype": self.dtype}
+        first, form = begins(self), {"time_padding": "zeros", "dtype": self.dtype}
         x = patchify(video, self.patch)
         x = CausalConv3D(self.widths[0], **form, name="conv_in")(x)
         for i, width in enumerate(self.widths):
@@ -81,7 +67,7 @@ class Encoder(nn.Module):
             strides = self.strides[i] if i < len(self.strides) else (1, 1)
             if strides[1] > 1:
                 y = Downsample(strides[0], self.dtype, name=f"down_{i}")(y, first)
-            x = y + avg_down(x, width, strides) if self.shortcuts else y
+            x = y + average(x, width, strides) if self.shortcuts else y
         x = Middle(self.widths[-1], **form, remat=self.remat, name="mid")(x)
         x = nn.silu(RMSNorm(self.dtype, name="norm_out")(x))
         x = CausalConv3D(2 * self.channels, **form, name="conv_out")(x)
@@ -107,7 +93,7 @@ class Decoder(nn.Module):
     @nn.compact
     def __call__(self, latents: jax.Array) -> jax.Array:
         """``[B, G, h, w, c]`` to video ``[B, T, H, W, 3]``, float32, not clamped."""
-        first, form = _is_first(self), {"time_padding": "zeros", "dtype": self.dtype}
+        first, form = begins(self), {"time_padding": "zeros", "dtype": self.dtype}
         x = CausalConv3D(self.channels, (1, 1, 1), dtype=self.dtype, name="post_quant")(latents)
         x = CausalConv3D(self.widths[-1], **form, name="conv_in")(x)
         x = Middle(self.widths[-1], **form, remat=self.remat, name="mid")(x)
@@ -118,7 +104,7 @@ class Decoder(nn.Module):
                 strides = self.strides[i - 1]
                 features = width if self.shortcuts else width // 2
                 y = Upsample(features, strides[0], self.dtype, name=f"up_{i - 1}")(y, first)
-                y = y + dup_up(x, width, strides, first) if self.shortcuts else y
+                y = y + duplicate(x, width, strides, first) if self.shortcuts else y
             x = y
         x = nn.silu(RMSNorm(self.dtype, name="norm_out")(x))
         x = CausalConv3D(3 * self.patch**2, **form, name="conv_out")(x)
@@ -150,23 +136,16 @@ def build(**fields: Any) -> PVVAE:
         part(widths=tuple(fields[f"{branch}_widths"]), blocks=fields[f"{branch}_blocks"], **kwargs)
         for branch, part in (("encoder", Encoder), ("decoder", Decoder))
     )
-    return compose(encoder, decoder, spec, fields)
+    return compose(encoder, decoder, spec, fields, remats=REMATS)
 
 
 def _block(ours: str, theirs: str, names: tuple[str, ...], widens: bool) -> Iterator[Entry]:
     """A residual block; ``names`` of norm, convolution, norm, convolution, shortcut."""
     for i, (norm, name) in enumerate((names[:2], names[2:4])):
-        yield Entry(f"{theirs}.{norm}.gamma", (f"{ours}/norm_{i}/scale",), "rank4")
+        yield gamma(f"{ours}/norm_{i}", f"{theirs}.{norm}")
         yield from conv(f"{ours}/conv_{i}", f"{theirs}.{name}")
     if widens:
         yield from conv(f"{ours}/shortcut", f"{theirs}.{names[4]}")
-
-
-def _attention(ours: str, theirs: str) -> Iterator[Entry]:
-    yield Entry(f"{theirs}.norm.gamma", (f"{ours}/norm/scale",), "rank3")
-    parts = (f"{ours}/{name}" for name in ("query", "key", "value"))
-    yield from joined(parts, f"{theirs}.to_qkv", "conv2d")
-    yield from conv(f"{ours}/out", f"{theirs}.proj", "conv2d")
 
 
 def _official_layer(fields: Fields, branch: str, place: int, j: int) -> str:
@@ -204,8 +183,8 @@ def _entries(
         for j in range(2):
             theirs = f"{branch}.{middle[2 * j]}"
             yield from _block(f"{branch}/mid/block_{j}", theirs, block, False)
-        yield from _attention(f"{branch}/mid/attention", f"{branch}.{middle[1]}")
-        yield Entry(f"{branch}.{norm_out}.gamma", (f"{branch}/norm_out/scale",), "rank4")
+        yield from attention(f"{branch}/mid/attention", f"{branch}.{middle[1]}")
+        yield gamma(f"{branch}/norm_out", f"{branch}.{norm_out}")
         yield from conv(f"{branch}/conv_out", f"{branch}.{conv_out}")
         for stage, (before, width) in enumerate(_ways(fields, branch)):
             place = stage if branch == "encoder" else last - stage

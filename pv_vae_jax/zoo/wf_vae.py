@@ -29,6 +29,7 @@ import jax.numpy as jnp
 
 from pv_vae_jax.core.precision import compute_dtype
 from pv_vae_jax.interface import LatentSpec
+from pv_vae_jax.layers.resample import nearest
 from pv_vae_jax.models.pv_vae import PVVAE
 from pv_vae_jax.zoo import haar, wf_vae_layers
 from pv_vae_jax.zoo.baseline import SHARED, Baseline, Fields, compose
@@ -122,7 +123,7 @@ class Decoder(nn.Module):
         low = haar.inverse(_plus_low(d2, low), haar.FRAMES)
         for i in range(BLOCKS):
             x = block(2 * self.width, name=f"level_2_block_{i + 1}")(x)
-        x = jnp.repeat(jnp.repeat(x, 2, axis=2), 2, axis=3)
+        x = nearest(x, 1, 2, False)
         x = conv(2 * self.width, FRAME, spread=True, name="up_1")(x)
         for i, width in enumerate((2 * self.width, self.width, self.width)):
             x = block(width, name=f"level_1_block_{i}")(x)
@@ -138,14 +139,7 @@ class Decoder(nn.Module):
 
 
 def build(**fields: Any) -> PVVAE:
-    """The module of the fields.
-
-    Raises:
-      ValueError: a value of ``remat`` that does not exist.
-    """
-    if fields["remat"] not in wf_vae_layers.REMATS:
-        known = ", ".join(wf_vae_layers.REMATS)
-        raise ValueError(f"remat is one of {known} in this model; got {fields['remat']!r}.")
+    """The module of the fields; ValueError as :func:`~pv_vae_jax.zoo.baseline.compose`."""
     form = fields["dtype"], fields["remat"]
     return compose(
         Encoder(fields["channels"], fields["width"], fields["encoder_energy"], *form),

@@ -20,15 +20,12 @@ import jax.numpy as jnp
 from jax import lax
 
 from pv_vae_jax.core.precision import compute_dtype
-from pv_vae_jax.layers.attention import attend
-from pv_vae_jax.layers.causal_conv import CausalConv3D, is_streaming
-from pv_vae_jax.layers.convolution import with_least_rows
+from pv_vae_jax.layers.attention import FrameAttention
+from pv_vae_jax.layers.causal_conv import CausalConv3D, begins, is_streaming
 from pv_vae_jax.layers.ordered_sum import ordered_sum
-from pv_vae_jax.zoo.haar import is_later_chunk
 
 CLIP, FRAME, POINT = (3, 3, 3), (1, 3, 3), (1, 1, 1)  # kernels
 EPSILON = 1e-6
-REMATS = ("none", "block")
 
 
 class LayerNorm(nn.Module):
@@ -67,24 +64,6 @@ class Block(nn.Module):
         return x + y
 
 
-class Attention(nn.Module):
-    """Single-head attention within each frame, as layers/attention.py but for the norm."""
-
-    dtype: str
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """``[B, t, h, w, C]`` to the same shape."""
-        b, t, h, w, c = x.shape
-        tokens = LayerNorm(self.dtype, name="norm")(x)
-        q, k, v = (
-            CausalConv3D(c, POINT, dtype=self.dtype, name=name)(tokens).reshape(b * t, -1, c)
-            for name in ("query", "key", "value")
-        )
-        y = with_least_rows(attend, q, k, v, rows=h * w).reshape(x.shape)
-        return x + CausalConv3D(c, POINT, dtype=self.dtype, name="out")(y)
-
-
 def of(dtype: str, remat: str):
     """Convolution and block, of a compute type."""
     block = nn.remat(Block) if remat == "block" else Block
@@ -103,7 +82,7 @@ class Middle(nn.Module):
         """``[B, t, h, w, C]`` to ``[B, t, h, w, widths[1]]``."""
         _, block = of(self.dtype, self.remat)
         x = block(self.widths[0], name="block_0")(x)
-        x = Attention(self.dtype, name="attention")(x)
+        x = FrameAttention(self.dtype, LayerNorm, name="attention")(x)
         return block(self.widths[1], name="block_1")(x)
 
 
@@ -123,7 +102,7 @@ class Delay(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """``[B, T, H, W, C]`` to as many frames, or 1 fewer or more; T = 0 ends the stream."""
-        waits = x.shape[1] > (0 if is_later_chunk(self) else 1) and is_streaming(self)
+        waits = x.shape[1] > int(begins(self)) and is_streaming(self)
         if self.has_variable("cache", "frame"):
             x = jnp.concatenate([self.get_variable("cache", "frame"), x], axis=1)
         if waits:
@@ -138,7 +117,7 @@ class Interpolation(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """``[B, 1 + n, h, w, C]`` to ``[B, 1 + 2n, 2h, 2w, C]``; chunks: see :class:`Delay`."""
-        alone = 0 if is_later_chunk(self) else 1
+        alone = int(begins(self))
         y, x = x[:, :alone], x[:, alone:]
         waits = x.shape[1] > 0 and is_streaming(self)
         known = self.has_variable("cache", "frame")

@@ -2,7 +2,6 @@
 
 import functools
 import json
-import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -14,26 +13,24 @@ from pv_vae_jax.core import trees
 from pv_vae_jax.zoo import checkpoints, registry
 from pv_vae_jax.zoo.cogvideox_layers import Blocks, ChunkNorm, Chunks, Downsample, Upsample
 from tests.golden.zoo import rule
+from tests.zoo import golden as files
 
 FIELDS = {"channels": 4, "widths": (8, 16, 16, 32), "groups": 4}
 CLIPS = {1: 1, 5: 1, 9: 1, 13: 1, 17: 2, 25: 1}  # frames: batch
 LENGTHS = [1, 13, 17, *(pytest.param(frames, marks=pytest.mark.slow) for frames in (5, 9, 25))]
 SIZE, STEP = (24, 32), 3
-GOLDEN = pathlib.Path(__file__).parents[1] / "golden/zoo/cogvideox.npz"
 BASELINE = registry.BASELINES["cogvideox_2b"]
 
 
 @pytest.fixture(scope="module")
 def golden():
-    with np.load(GOLDEN) as file:
-        return dict(file)
+    return files.read("cogvideox")
 
 
 @pytest.fixture(scope="module")
 def tensors(golden):
     """The state dict of diffusers, weights by rule.py."""
-    shapes = json.loads(str(golden["diffusers"]))
-    return {name: rule.tensor(name, tuple(shape)) for name, shape in shapes.items()}
+    return files.state(golden, "diffusers")
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +51,7 @@ def encode(vae):
 
 @pytest.fixture(scope="module")
 def decode(vae):
-    apply = functools.partial(vae.module.apply, method="decode_raw")
-    decode = jax.jit(lambda latents: apply({"params": vae.params}, latents))
-    return lambda latents: np.asarray(decode(latents))
+    return files.decoder(vae)
 
 
 @functools.cache

@@ -2,7 +2,6 @@
 
 import functools
 import json
-import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -17,8 +16,8 @@ from pv_vae_jax.zoo.group_norm import GroupNorm
 from pv_vae_jax.zoo.hunyuan import BASELINES
 from pv_vae_jax.zoo.hunyuan_layers import Blocks, EdgeConv3D, Up, attend
 from tests.golden.zoo import rule
+from tests.zoo import golden as files
 
-GOLDEN = pathlib.Path(__file__).parent.parent / "golden" / "zoo" / "hunyuan.npz"
 FIELDS = {"channels": 4, "widths": (16, 32, 48, 48), "groups": 8}
 SIZES = {1: (2, 16, 24), 5: (2, 24, 16), 9: (1, 16, 24), 17: (1, 32, 48)}  # as in make_hunyuan.py
 SEED = 3
@@ -27,13 +26,12 @@ LENGTHS = [1, *(pytest.param(frames, marks=pytest.mark.slow) for frames in (5, 9
 
 @pytest.fixture(scope="module")
 def golden():
-    return dict(np.load(GOLDEN))
+    return files.read("hunyuan")
 
 
 @pytest.fixture(scope="module")
 def tensors(golden):
-    shapes = json.loads(str(golden["tensors"]))
-    return {name: rule.tensor(name, tuple(shape)) for name, shape in shapes.items()}
+    return files.state(golden, "tensors")
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +44,7 @@ def vae(tensors, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def decode(vae):
-    apply = jax.jit(functools.partial(vae.module.apply, method="decode_raw"))
-    return lambda latents: np.asarray(apply({"params": vae.params}, latents))
+    return files.decoder(vae)
 
 
 def clip(frames):

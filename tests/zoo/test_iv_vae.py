@@ -1,6 +1,3 @@
-import json
-import pathlib
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,11 +11,12 @@ from pv_vae_jax.models import streaming
 from pv_vae_jax.zoo import checkpoints, iv_vae, iv_vae_layers, registry
 from tests.golden.zoo import make_iv_vae as reference
 from tests.golden.zoo import rule
+from tests.zoo import golden as files
 
 BASELINE = iv_vae.BASELINES["iv_vae"]
 FIELDS = BASELINE.fields | reference.FIELDS
-GOLDEN = np.load(pathlib.Path(reference.__file__).parent / "iv_vae.npz")
-LAYOUT = {name: tuple(shape) for name, shape in json.loads(str(GOLDEN["layout"])).items()}
+GOLDEN = files.read("iv_vae")
+LAYOUT = files.shapes(GOLDEN, "layout")
 CHANNELS = reference.FIELDS["channels"]
 
 
@@ -26,8 +24,7 @@ CHANNELS = reference.FIELDS["channels"]
 def weights(tmp_path_factory):
     """A checkpoint under the reference's names."""
     path = tmp_path_factory.mktemp("iv_vae") / "ivvae.safetensors"
-    tensors = {name: rule.tensor(name, shape) for name, shape in LAYOUT.items()}
-    safetensors.numpy.save_file(tensors, path)
+    safetensors.numpy.save_file(files.state(GOLDEN, "layout"), path)
     return path
 
 

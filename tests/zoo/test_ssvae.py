@@ -3,7 +3,6 @@
 import functools
 import itertools
 import json
-import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -13,27 +12,25 @@ import safetensors.numpy
 
 from pv_vae_jax.core import trees
 from pv_vae_jax.models import streaming
-from pv_vae_jax.zoo import checkpoints, registry, ssvae, ssvae_layers, torch_weights
+from pv_vae_jax.zoo import checkpoints, registry, shortcuts, ssvae, ssvae_layers, torch_weights
 from tests.golden.zoo import rule
+from tests.zoo import golden as files
 
 FIELDS = {"channels": 4, "stem": 4, "widths": (8, 16, 32, 64, 64)}
 CLIPS = {1: 1, 5: 1, 9: 1, 17: 2}  # frames: batch
 LENGTHS = [1, 17, *(pytest.param(frames, marks=pytest.mark.slow) for frames in (5, 9))]
 SIZE, STEP = (32, 48), 3
-GOLDEN = pathlib.Path(__file__).parents[1] / "golden/zoo/ssvae.npz"
 
 
 @pytest.fixture(scope="module")
 def golden():
-    with np.load(GOLDEN) as file:
-        return dict(file)
+    return files.read("ssvae")
 
 
 @pytest.fixture(scope="module")
 def tensors(golden):
     """The reference's state dict, weights by rule.py."""
-    shapes = json.loads(str(golden["tensors"]))
-    return {name: rule.tensor(name, tuple(shape)) for name, shape in shapes.items()}
+    return files.state(golden, "tensors")
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +44,7 @@ def vae(tensors, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def decode(vae):
-    apply = functools.partial(vae.module.apply, method="decode_raw")
-    decode = jax.jit(lambda latents: apply({"params": vae.params}, latents))
-    return lambda latents: np.asarray(decode(latents))
+    return files.decoder(vae)
 
 
 @functools.cache
@@ -196,15 +191,15 @@ def arange(*shape):
     return np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
 
 
-average = jax.jit(ssvae_layers.average, static_argnums=(1, 2, 3))
-duplicate = jax.jit(ssvae_layers.duplicate, static_argnums=(1, 2, 3))
+average = jax.jit(shortcuts.average, static_argnums=(1, 2))
+duplicate = jax.jit(shortcuts.duplicate, static_argnums=(1, 2, 3))
 
 
 @pytest.mark.parametrize("time, features", [(1, 8), (2, 8), (2, 4)])  # 2C, 2C, C, as published
 def test_average_groups_channels_slowest_then_time_row_column(time, features):
     x = arange(2, 3, 4, 6, 4)
     padded = np.concatenate([np.zeros_like(x[:, :1]), x], axis=1) if time == 2 else x
-    y = np.asarray(average(x, features, time, True))
+    y = np.asarray(average(x, features, (time, 2)))
     assert y.shape == (2, padded.shape[1] // time, 2, 3, features)
     for b, t, h, w in np.ndindex(*y.shape[:4]):
         places = itertools.product(range(4), range(time), (0, 1), (0, 1))
@@ -215,14 +210,14 @@ def test_average_groups_channels_slowest_then_time_row_column(time, features):
 @pytest.mark.parametrize("time, features", [(1, 2), (2, 2), (2, 4)])  # C/2, C/2, C, as published
 def test_duplicate_spreads_channels_slowest_then_time_row_column(time, features):
     x = arange(2, 3, 2, 3, 4)
-    y = np.asarray(duplicate(x, features, time, False))
+    y = np.asarray(duplicate(x, features, (time, 2), False))
     assert y.shape == (2, 3 * time, 4, 6, features)
     for b, t, h, w in np.ndindex(*x.shape[:4]):
         line = [c for c in x[b, t, h, w] for _ in range(features * time * 4 // 4)]
         places = itertools.product(range(features), range(time), (0, 1), (0, 1))
         for value, (o, i, j, k) in zip(line, places, strict=True):
             assert y[b, time * t + i, 2 * h + j, 2 * w + k, o] == value
-    first = np.asarray(duplicate(x, features, time, True))
+    first = np.asarray(duplicate(x, features, (time, 2), True))
     np.testing.assert_array_equal(first, y[:, time - 1 :])
 
 
@@ -234,7 +229,7 @@ def test_down_stands_on_copies_in_time_and_on_zeros_behind_in_space(time):
     y = jax.jit(layer.apply)({"params": {"conv": {"kernel": kernel, "bias": bias}}}, x)
     padded = np.pad(x, [(0, 0), (0, 0), (0, 1), (0, 1), (0, 0)])
     padded = np.concatenate([padded[:, :1]] * (2 * time - 2) + [padded], axis=1)
-    wanted = np.array(average(x, 8, time, True))
+    wanted = np.array(average(x, 8, (time, 2)))
     for b, t, h, w in np.ndindex(*wanted.shape[:4]):
         window = padded[b, time * t :, 2 * h :, 2 * w :][: 2 * time - 1, :3, :3]
         wanted[b, t, h, w] += np.tensordot(window, kernel, 4) + bias
@@ -244,9 +239,9 @@ def test_down_stands_on_copies_in_time_and_on_zeros_behind_in_space(time):
 
 def test_the_shortcut_of_down_stands_on_a_zero_frame():
     ones = np.ones((1, 3, 2, 2, 4), np.float32)
-    both = average(ones, 4, 2, True)
+    both = average(ones, 4, (2, 2))
     np.testing.assert_array_equal(both[0, :, 0, 0, 0], [0.5, 1.0])
-    later = average(ones[:, :2], 4, 2, False)
+    later = average(ones[:, :2], 4, (2, 2))
     np.testing.assert_array_equal(later[0, :, 0, 0, 0], [1.0])
 
 
@@ -261,7 +256,7 @@ def test_up_repeats_each_frame_but_the_first(time):
     )
     frames = [0, 1, 2] if time == 1 else [0, 1, 1, 2, 2]
     wanted = x[:, frames].repeat(2, axis=2).repeat(2, axis=3)
-    close(y - duplicate(x, 4, time, True), wanted, 1e-6)
+    close(y - duplicate(x, 4, (time, 2), True), wanted, 1e-6)
 
 
 def test_bfloat16_gives_float32_video_to_its_precision(vae, decode):

@@ -1,5 +1,4 @@
 import functools
-import json
 import re
 import types
 
@@ -14,17 +13,11 @@ from pv_vae_jax.layers.attention import FrameAttention
 from pv_vae_jax.layers.blocks import RMSNorm
 from pv_vae_jax.models import streaming
 from pv_vae_jax.zoo import checkpoints, registry, torch_weights, wan
-from pv_vae_jax.zoo.wan_shortcuts import (
-    Downsample,
-    Upsample,
-    avg_down,
-    dup_up,
-    patchify,
-    unpatchify,
-)
+from pv_vae_jax.zoo.shortcuts import average, duplicate
+from pv_vae_jax.zoo.wan_resample import Downsample, Upsample, patchify, unpatchify
 from tests.golden.zoo import rule
+from tests.zoo import golden as files
 
-GOLDEN = "tests/golden/zoo"
 KEPT = 3  # of golden videos: every third row and column
 REDUCED = {
     "wan2.1": {"encoder_widths": (8, 16, 32, 32), "decoder_widths": (8, 16, 32, 32)},
@@ -47,10 +40,9 @@ def decoded(module, params, latents):
 def model(request):
     """The reduced model with the weights of the golden outputs."""
     name = request.param
-    golden = np.load(f"{GOLDEN}/{name.replace('.', '')}.npz")
+    golden = files.read(name.replace(".", ""))
     shapes = {
-        layout: {k: tuple(s) for k, s in json.loads(str(golden[f"tensors_{layout}"])).items()}
-        for layout in ("diffusers", "official")
+        layout: files.shapes(golden, f"tensors_{layout}") for layout in ("diffusers", "official")
     }
     module = registry.build(name, **REDUCED[name])
     tree = registry.shapes(module)
@@ -59,7 +51,7 @@ def model(request):
         layout: list(tensors(registry.fields(name, **REDUCED[name])))
         for layout, tensors in wan.BASELINES[name].layouts.items()
     }
-    tensors = {key: rule.tensor(key, shape) for key, shape in shapes["diffusers"].items()}
+    tensors = files.state(golden, "tensors_diffusers")
     ours = torch_weights.ours_of(layouts["diffusers"], tensors, leaves)
     return types.SimpleNamespace(
         name=name,
@@ -209,9 +201,9 @@ def test_fields_that_do_not_fit_are_refused_with_a_sentence():
         registry.build("wan2.1", decoder_widths=(8, 16, 32))
     x = jnp.zeros((1, 1, 2, 2, 6))
     with pytest.raises(ValueError, match="6 x 4 values to 9 channels"):
-        avg_down(x, 9, (1, 2))
+        average(x, 9, (1, 2))
     with pytest.raises(ValueError, match="6 channels to 4 x 4 values"):
-        dup_up(x, 4, (1, 2), True)
+        duplicate(x, 4, (1, 2), True)
 
 
 @pytest.mark.parametrize("name", list(REDUCED))
@@ -322,7 +314,7 @@ def test_the_straight_path_down_groups_channel_frame_row_column(frames, strides,
         for i in range(o * count, (o + 1) * count):
             channel, f, row, column = np.unravel_index(i, (c, ft, fs, fs))
             out[0, t, h, w, o] += padded[0, t * ft + f, h * fs + row, w * fs + column, channel]
-    found = avg_down(jnp.asarray(x), features, strides)
+    found = average(jnp.asarray(x), features, strides)
     np.testing.assert_allclose(found, out / count, rtol=1e-5)
 
 
@@ -336,7 +328,7 @@ def test_the_straight_path_up_repeats_channels_and_keeps_frame_0_once(strides, f
     for t, h, w, o in np.ndindex(out.shape[1:]):
         i = np.ravel_multi_index((o, t % ft, h % fs, w % fs), (features, ft, fs, fs))
         out[0, t, h, w, o] = repeated[0, t // ft, h // fs, w // fs, i]
-    found = dup_up(jnp.asarray(x), features, strides, first)
+    found = duplicate(jnp.asarray(x), features, strides, first)
     np.testing.assert_array_equal(found, out[:, ft - 1 :] if first else out)
 
 

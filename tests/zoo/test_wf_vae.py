@@ -1,5 +1,4 @@
 import json
-import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -8,9 +7,11 @@ import pytest
 import safetensors.numpy
 
 from pv_vae_jax.core import trees
+from pv_vae_jax.layers.attention import FrameAttention
 from pv_vae_jax.models import streaming
 from pv_vae_jax.zoo import haar, registry, wf_vae, wf_vae_layers
 from tests.golden.zoo import rule
+from tests.zoo import golden as files
 
 NAME = "wf_vae_l"
 FIELDS = {"channels": 4, "width": 8, "encoder_energy": 6, "decoder_energy": 5}
@@ -20,16 +21,13 @@ CLOSE = {"atol": 1e-4, "rtol": 0}
 
 @pytest.fixture(scope="module")
 def golden():
-    path = pathlib.Path(__file__).parents[1] / "golden" / "zoo" / "wf_vae.npz"
-    with np.load(path) as file:
-        return {name: file[name] for name in file.files}
+    return files.read("wf_vae")
 
 
 @pytest.fixture(scope="module")
 def tensors(golden):
     """All 244 of the reference, filters of wavelets included."""
-    shapes = json.loads(str(golden["tensors"]))
-    return {name: rule.tensor(name, tuple(shape)) for name, shape in shapes.items()}
+    return files.state(golden, "tensors")
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +39,7 @@ def vae(tensors, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def decode(vae):
-    program = jax.jit(lambda p, x: vae.module.apply({"params": p}, x, method="decode_raw"))
-    return lambda latents: np.asarray(program(vae.params, latents))
+    return files.decoder(vae)
 
 
 def clip(frames):
@@ -242,7 +239,7 @@ def test_layer_norm_adds_its_epsilon_to_the_variance():
 
 def test_attention_is_among_the_places_of_a_frame():
     x = rule.normal(6, 1, 2, 2, 3, 4)
-    module = wf_vae_layers.Attention("float32")
+    module = FrameAttention("float32", wf_vae_layers.LayerNorm)
     params = module.init(jax.random.key(0), x)["params"]
     params = {
         n: {k: rule.tensor(f"{n}.{k}", p.shape) for k, p in q.items()} for n, q in params.items()
