@@ -40,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument("--frames", type=int, default=17, help="T of the clip, 1 + 4n")
     it.add_argument("--size", type=int, default=64, help="rows and columns")
     it.add_argument("--threads", type=int, default=2, help="of PyTorch; ours takes all cores")
+    it.add_argument("--remat", default="none", help="of ours in train (models/stack.py)")
     it.add_argument("--rounds", type=int, default=3, help="counted rounds, after one of warm-up")
     it.add_argument("--json", metavar="FILE", help="also written there")
     return it
@@ -100,6 +101,7 @@ def _compared(name: str, ways: list[str], args: argparse.Namespace, folder: path
         "folder": str(folder),
         "clip": [args.frames, args.size, args.size],
         "threads": args.threads,
+        "remat": args.remat,
     }
     ours = _Side("ours", sys.executable, settings)  # writes the weights that theirs reads
     theirs = _Side("diffusers", args.python, settings)

@@ -22,14 +22,14 @@ def inputs(shape, latents):
 class Ours:
     """This project; writes the weights for the other side."""
 
-    def __init__(self, name, folder, clip, threads):
+    def __init__(self, name, folder, clip, threads, remat):
         sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
         import jax
         import jax.numpy as jnp
 
         from pv_vae_jax.zoo import registry
 
-        vae = registry.create(name)
+        vae = registry.create(name, remat=remat)
         registry.to_reference(f"{folder}/weights.safetensors", vae, "diffusers")
         module, self.params = vae.module, jax.block_until_ready(vae.params)
         latents = module.spec.latent_shape(*clip)
@@ -69,7 +69,7 @@ class Ours:
 class Diffusers:
     """The reference in PyTorch."""
 
-    def __init__(self, name, folder, clip, threads):
+    def __init__(self, name, folder, clip, threads, remat):
         import diffusers
         import torch
         from safetensors.torch import load_file

@@ -9,7 +9,7 @@ Pieces, by ``spec.streaming``:
 
     exact              any (models/streaming.py): the result of the whole video
     reference_chunks   those of the reference implementation, whose result this is
-    none               clips of their own, with a seam at every PIECE latent steps
+    none               overlapping tiles, blended (tiles.py); exact for 1 + p TILE frames and less
 """
 
 import collections
@@ -20,11 +20,13 @@ import jax
 import numpy as np
 
 from pv_vae_jax.core import dims, pixels
+from pv_vae_jax.evaluation import tiles
 from pv_vae_jax.interface import LatentSpec
 from pv_vae_jax.models import streaming
 from pv_vae_jax.models.video_vae import VideoVAE
 
 PIECE = 5  # latent steps at once: 17 frames, a clip of the paper
+TILE = 4  # of tiles.py, as many frames at once
 
 
 def padded_shape(shape: tuple[int, ...], spec: LatentSpec) -> tuple[int, int, int]:
@@ -64,7 +66,7 @@ def predict(vae: VideoVAE, video: np.ndarray, observe: int) -> np.ndarray:
 
 
 def stream(
-    vae: VideoVAE, frames: Iterable[np.ndarray], total: int, piece: int = PIECE
+    vae: VideoVAE, frames: Iterable[np.ndarray], total: int, piece: int = PIECE, tile: int = TILE
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """:func:`reconstruct` for a video of any length, in memory that does not grow.
 
@@ -73,39 +75,53 @@ def stream(
       frames: uint8 ``[H, W, 3]``, one after the other.
       total: how many there are.
       piece: latent steps at once, where they are free; memory grows with it.
+      tile: latent steps of a tile, a multiple of 4, where the model takes whole clips alone.
 
     Yields:
       Pieces of the video and of its reconstruction, uint8 ``[n, H, W, 3]``.
     """
-    spec, frames = vae.spec, iter(frames)
-    if spec.streaming == "none":
-        while video := list(itertools.islice(frames, dims.frames_of(piece, spec.temporal))):
-            yield np.stack(video), reconstruct(vae, np.stack(video))
-        return
-    waiting: collections.deque[tuple[np.ndarray, int]] = collections.deque()
+    spec = vae.spec
+    length = dims.lengths_around(total, spec.temporal)[1]
+    waiting: collections.deque[np.ndarray] = collections.deque()
 
-    def pieces() -> Iterator[np.ndarray]:
-        for number, steps in enumerate(_plan(spec, total, piece)):
-            wanted = steps * spec.temporal
-            wanted -= (spec.temporal - 1) * (number == 0)
-            if found := list(itertools.islice(frames, wanted)):
-                video = np.stack(found)
-                waiting.append((video, wanted))
-                yield _padded(video, (wanted, *padded_shape(video.shape, spec)[1:]))
+    def padded() -> Iterator[np.ndarray]:  # [1, 1, H, W, 3]
+        missing = length
+        for frame in itertools.islice(frames, total):
+            waiting.append(frame)
+            last = _padded(frame[None], padded_shape((1, *frame.shape), spec))
+            missing -= 1
+            yield last
+        for _ in range(missing):
+            yield last
 
-    made: list[np.ndarray] = []  # a decoder that looks ahead is late
-    for result in vae.decode_stream(vae.encode_stream(pieces())):
-        made.extend(np.asarray(pixels.to_uint8(result))[0])
-        while waiting and len(made) >= waiting[0][1]:
-            video, count = waiting.popleft()
-            height, width = video.shape[1:3]
-            yield video, np.stack(made[: len(video)])[:, :height, :width]
-            del made[:count]
+    for result in _results(vae, padded(), length, piece, tile):
+        count = min(result.shape[1], len(waiting))  # a decoder that looks ahead is late
+        if count:
+            video = np.stack([waiting.popleft() for _ in range(count)])
+            yield video, _cropped(result, video)
 
 
-def _plan(spec: LatentSpec, total: int, piece: int) -> list[int]:
-    """Latent steps of the pieces of ``total`` frames."""
-    steps = dims.groups_of(dims.lengths_around(total, spec.temporal)[1], spec.temporal)
+def _results(
+    vae: VideoVAE, frames: Iterator[np.ndarray], length: int, piece: int, tile: int
+) -> Iterator[jax.Array]:
+    """``[1, n, H, W, 3]`` of ``length`` frames ``[1, 1, H, W, 3]`` of valid size."""
+    spec = vae.spec
+
+    def chunk(count: int) -> np.ndarray:
+        return np.concatenate(list(itertools.islice(frames, count)), axis=1)
+
+    if spec.streaming != "none":
+        first, *later = _plan(spec, dims.groups_of(length, spec.temporal), piece)
+        counts = [dims.frames_of(first, spec.temporal), *(spec.temporal * n for n in later)]
+        yield from vae.decode_stream(vae.encode_stream(map(chunk, counts)))
+    elif length <= dims.frames_of(tile + 1, spec.temporal):
+        yield vae.decode(vae.encode(chunk(length)))
+    else:
+        yield from tiles.reconstruct(vae, frames, tile)
+
+
+def _plan(spec: LatentSpec, steps: int, piece: int) -> list[int]:
+    """Latent steps of each piece of a video of ``steps``."""
     if spec.streaming == "reference_chunks":
         return streaming.encoded_chunks(steps, spec.reference_chunk)
     whole, rest = divmod(steps, piece)

@@ -11,6 +11,7 @@ another device (sharding/halo.py).  The forms of (1) agree but for rounding:
     conv3d     one 3-D convolution                                   accelerators
     taps       the sum over i of 2-D convolutions of all frames      CPU
     stack      one 2-D convolution, the taps i stacked on channels   CPU, small and narrow
+    spread     a matrix product for all (i, j, l), shifted sums      CPU, from many channels to few
     winograd   16 matrix products where the sum has 36 (winograd.py) CPU, wide, float32, 3 x 3
 
 The form depends on the platform (known when the program is lowered), the kernel, H and W, never on
@@ -28,6 +29,7 @@ from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from pv_vae_jax.layers import winograd
@@ -35,6 +37,7 @@ from pv_vae_jax.layers import winograd
 LEAST_ROWS = 128
 # Measured with launch/bench/convolution.py: values in a frame; channels in and out.
 SMALL_FRAME, WIDE = 2**15, 128
+FEW = 16  # channels, in or out
 # In these frames (rows times columns) winograd's bits do not depend on B and T, so narrower layers
 # may use it as well.
 LARGE_FRAME, WIDE_IN_LARGE = 4 * winograd.LEAST_TILES, 96
@@ -124,7 +127,31 @@ def stack(x: jax.Array, w: jax.Array, strides: Strides, bordered: bool = False) 
     return _all_frames(frames, w, strides[1], _pads((kh, kw), strides[1], bordered))
 
 
-FORMS = {"conv3d": conv3d, "taps": taps, "stack": stack, "winograd": winograd.winograd}
+def spread(x: jax.Array, w: jax.Array, strides: Strides, bordered: bool = False) -> jax.Array:
+    """Equation (1) for strides of 1: of each frame ``x W[i, j, l]`` at once, then shifted sums."""
+    kt, kh, kw, c, o = w.shape
+    b, t, height, width = x.shape[:4]
+    pads = [*_pads((kh, kw), 1, bordered), (0, 0)]
+    height, width = height + sum(pads[0]) - kh + 1, width + sum(pads[1]) - kw + 1
+    matrix = w.transpose(3, 1, 2, 0, 4).reshape(c, -1)
+
+    def one(frame: jax.Array) -> jax.Array:  # [H, W, C] to [H', W', kt O]
+        products = jnp.pad(frame @ matrix, pads)
+        windows = np.ndindex(kh, kw)
+        parts = [products[j : j + height, m : m + width] for j, m in windows]
+        return sum(part[..., n * kt * o : (n + 1) * kt * o] for n, part in enumerate(parts))
+
+    frames = lax.map(one, x.reshape(b * t, *x.shape[2:])).reshape(b, t, height, width, kt, o)
+    return sum(f[..., i, :] for i, f in enumerate(_taps(frames, kt, 1)))
+
+
+FORMS = {
+    "conv3d": conv3d,
+    "taps": taps,
+    "stack": stack,
+    "spread": spread,
+    "winograd": winograd.winograd,
+}
 
 
 def form_on_cpu(frame: Sequence[int], kernel: Sequence[int], strides: Strides, dtype) -> str:
@@ -141,7 +168,10 @@ def form_on_cpu(frame: Sequence[int], kernel: Sequence[int], strides: Strides, d
     if min(channels) >= wide and dtype == jnp.float32:
         if winograd.fits(kernel[:3], strides, *frame):
             return "winograd"
-    return "stack" if channels[0] <= WIDE and area * channels[0] <= SMALL_FRAME else "taps"
+    if strides == (1, 1) and channels[1] <= FEW < WIDE_IN_LARGE <= channels[0]:
+        return "spread" if math.prod(kernel[:3]) > 1 else "taps"
+    small = channels[0] <= WIDE and area * channels[0] <= SMALL_FRAME
+    return "stack" if small or channels[0] <= FEW else "taps"
 
 
 def _on_cpu(x: jax.Array, w: jax.Array, strides: Strides, bordered: bool) -> jax.Array:

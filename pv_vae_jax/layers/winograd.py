@@ -118,6 +118,8 @@ def _by_parts(
     inside = border if rows == h else 0  # each part for itself is padded faster than all
     outside, below = border - inside, 2 * (counts[2] * rows - h)
     later = counts[1] * frames - t
+    # What is written over: zeros would be shared by all layers, kept, and copied for each.
+    anything = x[-1, -1, -1, -1, -1]
     x = jnp.pad(x, [(0, 0), (0, later), (outside, outside + below), (0, 0), (0, 0)])
     sizes = clips, frames + taps - 1, 2 * (rows + 1 - inside), *x.shape[3:]
 
@@ -133,6 +135,12 @@ def _by_parts(
         )
 
     starts = np.indices(counts).reshape(3, -1).T * (clips, frames, 2 * rows)
-    y = lax.map(part, jnp.asarray(starts, jnp.int32))
-    y = y.reshape(*counts, clips, frames, 2 * rows, width, -1).transpose(0, 3, 1, 4, 2, 5, 6, 7)
-    return y.reshape(b, t + later, 2 * h + below, width, -1)[:, :t, : 2 * h]
+    starts = jnp.asarray(starts, jnp.int32)
+
+    def put(i: jax.Array, y: jax.Array) -> jax.Array:
+        return lax.dynamic_update_slice(y, part(starts[i]), (*starts[i], 0, 0))
+
+    columns = matrices[0].shape[1 - contracted]
+    y = jnp.broadcast_to(anything, (b, t + later, 2 * h + below, width, columns))
+    y = lax.fori_loop(0, len(starts), put, y)
+    return y[:, :t, : 2 * h]

@@ -49,7 +49,7 @@ class SplitVAE(VideoVAE):
     decode_stream = encode_stream
 
     def _decoded(self, raw: jax.Array) -> np.ndarray:
-        return np.clip(self._on_all(np.asarray(raw), "decode_raw"), -1, 1)
+        return self._on_all(np.asarray(raw), "decode_raw")
 
     def _on_all(self, x: np.ndarray, method: str) -> Any:
         placed = meshes.put(self.clips.sharding, self.clips.padded(x, method))

@@ -94,10 +94,11 @@ class VideoVAE:
         """Normalised latents ``[B, G, h, w, c]``: the mean of the posterior, equation (1)."""
         return self._normalise(self.posterior(video).mean)
 
-    def decode(self, latents: Any) -> jax.Array:
-        """Normalised latents ``[B, G, h, w, c]`` to video in [-1, 1] (clamped)."""
+    def decode(self, latents: Any, clamp: bool = True) -> jax.Array:
+        """Normalised latents ``[B, G, h, w, c]`` to video, clamped to [-1, 1] if so wanted."""
         self._check_latents(latents)
-        return self._decoded(self._raw(latents))
+        video = self._decoded(self._raw(latents))
+        return video.clip(-1, 1) if clamp else video
 
     def predict(self, video: Any, frames: int, seed: int = 0) -> jax.Array:
         """Continues a video: encodes it, pads the groups to come, decodes.
@@ -125,7 +126,7 @@ class VideoVAE:
         key = rng.stream_key(seed, "padding")
         noise = rng.latent_noise(key, jnp.arange(b), groups, tuple(shape))
         raw = _apply(self.module, "pad", self.params, mean, observed, noise)
-        return self._decoded(raw)
+        return self._decoded(raw).clip(-1, 1)
 
     def encode_stream(self, chunks: Iterable[Any]) -> Iterator[jax.Array]:
         """Normalised latents of video chunks: 1 + p a frames first, then p b frames each."""
@@ -140,7 +141,7 @@ class VideoVAE:
             yield jnp.clip(video, -1, 1)
 
     def _decoded(self, raw: jax.Array) -> jax.Array:
-        return jnp.clip(_apply(self.module, "decode_raw", self.params, raw), -1, 1)
+        return _apply(self.module, "decode_raw", self.params, raw)
 
     def _normalise(self, raw: jax.Array) -> jax.Array:
         return (raw - self._wide(self.mean)) / self._wide(self.std)

@@ -50,7 +50,7 @@ def test_every_form_and_its_gradients_are_the_sum_over_the_window(strides):
     def all_forms(x, w, dy):
         results = {}
         for name, form in (convolution.FORMS | {"chosen": convolution.causal_conv3d}).items():
-            if name == "winograd" and strides != (1, 1):
+            if name in ("winograd", "spread") and strides != (1, 1):
                 continue
             y, back = jax.vjp(lambda x, w, form=form: form(x, w, strides), x, w)
             results[name] = (y, *back(dy))
@@ -79,6 +79,7 @@ def test_the_gradients_of_large_frames_are_those_of_small_ones(monkeypatch):
     x, w, dy = arrays(4)
     right = by_loops(x, w, dy, (1, 1))
     monkeypatch.setattr(convolution, "SMALL_FRAME", 0)
+    monkeypatch.setattr(convolution, "FEW", 0)
     assert form((4, 4)) == "taps"
     _, back = jax.vjp(convolution.causal_conv3d, x, w)
     for result, wanted in zip(back(dy), right[1:], strict=True):
@@ -94,6 +95,9 @@ def test_the_gradients_of_large_frames_are_those_of_small_ones(monkeypatch):
         (2, 96, 128, (3, 3, 3), (1, 1)),
         (2, 128, 96, (1, 1, 1), (1, 1)),
         (1, 96, 64, (3, 3, 3), (1, 1)),
+        (4, 128, 3, (3, 3, 3), (1, 1)),
+        (20, 128, 12, (3, 3, 3), (1, 1)),
+        (80, 3, 32, (3, 3, 3), (1, 1)),
     ],
 )
 def test_fewer_frames_or_clips_do_not_change_a_bit(size, channels, features, kernel, strides):
@@ -117,6 +121,14 @@ def test_narrow_layers_are_stacked_in_small_frames_only():
     assert form((8, 8), 32, 32) == "stack"
     assert form((64, 64), 32, 32) == "taps"
     assert form((5, 5), 512, 512) == "taps"
+
+
+def test_few_channels_in_are_stacked_and_few_out_are_spread_whatever_the_frame():
+    assert form((128, 128), 3, 128) == form((128, 128), 12, 160) == "stack"
+    assert form((128, 128), 128, 3) == form((4, 4), 96, 12) == "spread"
+    assert form((128, 128), 64, 3) == form((128, 128), 128, 32) == "taps"
+    assert form((128, 128), 128, 3, strides=(1, 2)) == "taps"
+    assert form((128, 128), 128, 3, kernel=(1, 1, 1)) == "taps"
 
 
 def test_wide_layers_are_of_the_form_winograd_where_it_fits():

@@ -10,6 +10,7 @@ import pytest
 import safetensors.numpy
 
 from pv_vae_jax.core import trees
+from pv_vae_jax.evaluation import tiles
 from pv_vae_jax.interface import ALL
 from pv_vae_jax.zoo import checkpoints, registry
 from pv_vae_jax.zoo.group_norm import GroupNorm
@@ -21,6 +22,7 @@ from tests.zoo import golden as files
 FIELDS = {"channels": 4, "widths": (16, 32, 48, 48), "groups": 8}
 SIZES = {1: (2, 16, 24), 5: (2, 24, 16), 9: (1, 16, 24), 17: (1, 32, 48)}  # as in make_hunyuan.py
 SEED = 3
+TILED = {4: (1, 29, 16, 24), 16: (1, 109, 16, 16)}
 LENGTHS = [1, *(pytest.param(frames, marks=pytest.mark.slow) for frames in (5, 9)), 17]
 
 
@@ -73,6 +75,18 @@ def test_decode_of_a_loaded_checkpoint_equals_the_reference_without_its_tiles(
     assert found.shape[1] == frames
     found = found[:, :, ::every, ::every]
     np.testing.assert_allclose(found, golden[f"video_{frames}"], rtol=0, atol=5e-5)
+
+
+@pytest.mark.parametrize("tile", [4, pytest.param(16, marks=pytest.mark.slow)])
+def test_long_clips_go_through_the_tiles_of_the_reference(vae, golden, tile):
+    batch, *shape = TILED[tile]
+    video = rule.clip(SEED, *shape, batch)
+    found = np.concatenate(list(tiles.reconstruct(vae, [video], tile)), axis=1)
+    assert found.shape == video.shape
+    wanted = golden[f"tiled_video_{tile}"]
+    inside = np.abs(wanted) < 1  # decode cuts, the reference does not
+    assert inside.mean() > 0.3
+    np.testing.assert_allclose(found[:, :, ::3, ::3], np.clip(wanted, -1, 1), rtol=0, atol=5e-5)
 
 
 def test_full_model_has_the_published_number_of_parameters():
