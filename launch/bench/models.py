@@ -21,7 +21,6 @@ import pathlib
 import statistics
 import subprocess
 import sys
-import time
 from typing import Any
 
 from launch.bench.reference_worker import forget_peak, peak_mib
@@ -114,11 +113,8 @@ def _row(one: dict[str, Any]) -> tuple[str, ...]:
 def _measured(args: argparse.Namespace) -> dict[str, Any]:
     """The figures of one model, as JSON values."""
     import jax
-    import jax.numpy as jnp
-    import numpy as np
 
-    from pv_vae_jax.costs import flops
-    from pv_vae_jax.evaluation import published
+    from pv_vae_jax.evaluation import published, speed
     from pv_vae_jax.zoo import registry
 
     files = dict(each.split("=", 1) for each in args.weights)
@@ -126,53 +122,38 @@ def _measured(args: argparse.Namespace) -> dict[str, Any]:
         vae = registry.from_reference(args.one, files[args.one], dtype=args.dtype)
     else:
         vae = registry.create(args.one, dtype=args.dtype)
-    module, params = vae.module, jax.device_put(vae.params)
-    parameters, spec = vae.parameters, vae.spec
-    del vae
-    clip = (args.batch, args.frames, args.size, args.size, 3)
-    latents = (args.batch, *spec.latent_shape(*clip[1:4]))
-    random = np.random.default_rng(0)
-    inputs = {
-        "encode": jnp.asarray(random.uniform(-1, 1, clip), jnp.float32),
-        "decode": jnp.asarray(random.standard_normal(latents), jnp.float32),
-    }
-    methods = {
-        "encode": lambda params, x: module.apply({"params": params}, x, method="posterior").mean,
-        "decode": lambda params, x: module.apply({"params": params}, x, method="decode_raw"),
-    }
+    clip = args.batch, args.frames, args.size, args.size
     found: dict[str, Any] = {
         "name": args.one,
-        "spec": str(spec),
-        "parameters": parameters,
+        "spec": str(vae.spec),
+        "parameters": vae.parameters,
         "frames": args.batch * args.frames,
         "device": jax.devices()[0].device_kind,
         "paper": published.INFERENCE.get(args.one),
     }
-    for way, method in methods.items():
-        x = inputs[way]
-        program = jax.jit(method).lower(params, x).compile()
-        counted = flops.of(method, params, x, platform=jax.default_backend()).model
-        found[way] = _timed(program, (params, x), args) | {"tflop": counted / 1e12}
+    ways, params = speed.ways(vae, clip), jax.device_put(vae.params)
+    del vae
+    for way, (method, x) in ways.items():
+        found[way] = _timed(method, (params, x), args)
     return found
 
 
-def _timed(program: Any, arguments: tuple, args: argparse.Namespace) -> dict[str, Any]:
+def _timed(method: Any, arguments: tuple, args: argparse.Namespace) -> dict[str, Any]:
     import jax
 
+    from pv_vae_jax.costs import flops
+    from pv_vae_jax.evaluation import speed
+
+    program = jax.jit(method).lower(*arguments).compile()
     forget_peak()
-    seconds = []
-    for _ in range(args.warmup + args.repeats):
-        begin = time.perf_counter()
-        jax.block_until_ready(program(*arguments))
-        seconds.append(time.perf_counter() - begin)
-    sizes = program.memory_analysis()
-    held = (sizes.argument_size_in_bytes, sizes.output_size_in_bytes, sizes.temp_size_in_bytes)
-    device = jax.devices()[0].memory_stats() or {}
+    timed = speed.timed(program, arguments, args.warmup, args.repeats)
+    counted = flops.of(method, *arguments, platform=jax.default_backend()).model
     return {
-        "seconds": statistics.median(seconds[args.warmup :]),
-        "seconds_min": min(seconds[args.warmup :]),
-        "seconds_max": max(seconds[args.warmup :]),
-        "xla_mib": sum(held) / MIB,
+        "seconds": statistics.median(timed.seconds),
+        "seconds_min": min(timed.seconds),
+        "seconds_max": max(timed.seconds),
+        "xla_mib": timed.program_bytes / MIB,
         "resident_mib": peak_mib(),
-        "device_mib": device.get("peak_bytes_in_use", 0) / MIB,
+        "device_mib": timed.device_bytes / MIB,
+        "tflop": counted / 1e12,
     }

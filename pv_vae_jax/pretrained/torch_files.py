@@ -1,12 +1,15 @@
-"""Tensors of torch's own files and of safetensors, as NumPy arrays; torch is not needed.
+"""Tensors of torch's own files, of safetensors and of .npz, as NumPy arrays, without torch.
 
     tensor[i, j, ...] = storage[offset + i stride_0 + j stride_1 + ...]                     (1)
 
     zip           NAME/data.pkl holds the tree, NAME/data/KEY one storage     torch 1.6 and later
+    TorchScript   the same, the tree is a module: its tensors by name; its code is not looked at
     legacy        magic number, protocol, system, tree, keys, then per key a count and its values
     safetensors   by its own library
+    .npz          by NumPy, pickles refused
 
-The trees of both torch formats are pickles; they may name what is in ``ALLOWED`` and nothing else.
+The trees of torch's formats are pickles; they may name what is in ``ALLOWED`` and nothing else. The
+classes of TorchScript become holders of attributes (torchscript.py).
 Every element that (1) can reach is checked to lie inside its storage.  A name such as
 ``vgg16-397923af.pth`` carries the first digits of the file's sha256, and they are checked.
 """
@@ -25,8 +28,9 @@ import ml_dtypes
 import numpy as np
 import safetensors.numpy
 
+from pv_vae_jax.core import arrays as named_arrays
 from pv_vae_jax.core import storage
-from pv_vae_jax.pretrained import pickles
+from pv_vae_jax.pretrained import pickles, torchscript
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 STORAGES = {
@@ -60,7 +64,9 @@ def _rebuild(
 ALLOWED = {
     "collections.OrderedDict": collections.OrderedDict,
     "torch._utils._rebuild_tensor_v2": _rebuild,
-} | {f"torch.{name}Storage": np.dtype(kind) for name, kind in STORAGES.items()}
+    **{f"torch.{name}Storage": np.dtype(kind) for name, kind in STORAGES.items()},
+    **torchscript.ALLOWED,
+}
 
 
 def _storages(make: Callable[[str, np.dtype, int], np.ndarray]) -> Callable[[Any], np.ndarray]:
@@ -94,7 +100,9 @@ def _read_zip(path: pathlib.Path) -> Any:
                 raise ValueError(f"storage {key} holds {values.size} values, wanted {count}")
             return values
 
-        return pickles.load(io.BytesIO(archive.read(trees[0])), ALLOWED, _storages(make))
+        content = io.BytesIO(archive.read(trees[0]))
+        tree = pickles.load(content, ALLOWED, _storages(make), torchscript.CLASSES)
+        return torchscript.tensors(tree) if isinstance(tree, pickles.Inert) else tree
 
 
 def _read_legacy(file: BinaryIO) -> Any:
@@ -140,7 +148,7 @@ def read(path: str | os.PathLike) -> Any:
     """The tree of a file: containers as they were saved, tensors as arrays (not to be written to).
 
     Args:
-      path: of any name; safetensors are known by their suffix.
+      path: of any name; safetensors and .npz are known by their suffix.
 
     Raises:
       FileNotFoundError: there is no such file.
@@ -154,6 +162,8 @@ def read(path: str | os.PathLike) -> Any:
 
 def _read(path: pathlib.Path) -> Any:
     _check_name(path)
+    if path.suffix == ".npz":
+        return named_arrays.read(path)
     try:
         if path.suffix == ".safetensors":
             return safetensors.numpy.load_file(path)

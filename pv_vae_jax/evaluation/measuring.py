@@ -1,0 +1,166 @@
+"""The rows of as many videos as a protocol wants: those that are kept are read, the others made.
+
+    videos   in the protocol's order; the first that there are to be
+    clips    decoded by threads, ahead of their use; always whole batches, so one program
+    rows     by what is measured (looking.py), kept one by one (rows.py)
+
+So a killed evaluation goes on and a second one costs seconds.  Several hosts share the folder: of n
+hosts, host i makes the rows i, i + n, i + 2 n, ...
+"""
+
+import collections
+import concurrent.futures
+import contextlib
+import dataclasses
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import jax
+import numpy as np
+import tqdm
+from jax.experimental import multihost_utils
+
+from pv_vae_jax.data.clips import ClipError
+from pv_vae_jax.evaluation.rows import Folder, Row
+
+THREADS = 4  # that decode
+
+
+@dataclasses.dataclass(frozen=True)
+class Video:
+    """One video of a protocol.
+
+    Attributes:
+      key: its name.
+      source: the film that it was cut from.
+      read: its clip, uint8 ``[T, H, W, 3]``, or ClipError.
+    """
+
+    key: str
+    source: str
+    read: Callable[[], np.ndarray]
+
+
+class Spent:
+    """Seconds of this process, by what they were spent on."""
+
+    def __init__(self):
+        self.seconds: dict[str, float] = collections.defaultdict(float)
+
+    @contextlib.contextmanager
+    def on(self, what: str) -> Iterator[None]:
+        """Counts the block."""
+        begin = time.perf_counter()
+        yield
+        self.seconds[what] += time.perf_counter() - begin
+
+
+RowsOf = Callable[[Sequence[Video], np.ndarray], list[Row]]
+
+
+def measure(
+    name: str,
+    videos: Sequence[Video],
+    count: int,
+    folder: Folder,
+    rows_of: RowsOf,
+    batch: int,
+    replace: bool,
+    spent: Spent,
+) -> list[Row]:
+    """The rows of ``count`` videos, and of those whose place others took.
+
+    Args:
+      name: of the protocol.
+      videos: all that there are, in order.
+      count: how many are wanted.
+      folder: where rows are kept.
+      rows_of: makes the rows of clips uint8 ``[batch, T, H, W, 3]``, of which these videos are the
+        first; the rest are copies that fill up the batch.
+      batch: clips at once, on all devices of this host.
+      replace: the next videos of the order take the places of those that cannot be used.
+      spent: counts the time.
+
+    Raises:
+      ValueError: a video cannot be used and none may take its place, or there are too few.
+    """
+    taken = min(count, len(videos))
+    while True:
+        _fill(name, videos[:taken], folder, rows_of, batch, spent)
+        found = folder.read(video.key for video in videos[:taken])
+        bad = [row for row in found if row.reason]
+        if len(found) - len(bad) == count:
+            return found
+        if bad and not replace:
+            raise ValueError(
+                f"{len(bad)} of the {taken} videos of {name} cannot be used: {_told(bad)}. Mend "
+                "them, or give --replace: the next videos of the order take their places, and the "
+                "result names them."
+            )
+        if taken == len(videos):
+            raise ValueError(
+                f"{name} wants {count} videos; there are {len(videos)}, of which {len(bad)} cannot "
+                f"be used{f' ({_told(bad)})' if bad else ''}: complete the data set, or measure "
+                f"fewer by --set videos={max(1, len(found) - len(bad))}."
+            )
+        taken = min(count + len(bad), len(videos))
+
+
+def _told(bad: Sequence[Row]) -> str:
+    told = "; ".join(f"{row.key}: {row.reason}" for row in bad[:3])
+    return told + f"; and {len(bad) - 3} more" * (len(bad) > 3)
+
+
+def _fill(
+    name: str,
+    videos: Sequence[Video],
+    folder: Folder,
+    rows_of: RowsOf,
+    batch: int,
+    spent: Spent,
+) -> None:
+    """Makes those of the missing rows that are this host's."""
+    mine = videos[jax.process_index() :: jax.process_count()]
+    missing = [video for video in mine if not folder.has(video.key)]
+    with tqdm.tqdm(
+        total=len(mine), initial=len(mine) - len(missing), desc=name, unit="video", disable=None
+    ) as bar:
+        clips = _clips(missing, 2 * batch, spent)
+        while group := list(itertools.islice(clips, batch)):
+            for video, clip in group:
+                if isinstance(clip, ClipError):
+                    folder.write(Row(video.key, video.source, reason=clip.reason))
+            good = [(video, clip) for video, clip in group if isinstance(clip, np.ndarray)]
+            if good:
+                filled = [clip for _, clip in good] + [good[0][1]] * (batch - len(good))
+                for row in rows_of([video for video, _ in good], np.stack(filled)):
+                    folder.write(row)
+            bar.update(len(group))
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices("rows")
+
+
+def _clips(
+    videos: Iterable[Video], ahead: int, spent: Spent
+) -> Iterator[tuple[Video, np.ndarray | ClipError]]:
+    """The clips of videos in order, ``ahead`` of them decoded or being decoded."""
+
+    def read(video: Video) -> np.ndarray | ClipError:
+        try:
+            return video.read()
+        except ClipError as error:
+            return error
+
+    videos = iter(videos)
+    with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
+        waiting = collections.deque()
+        while True:
+            for video in itertools.islice(videos, ahead - len(waiting)):
+                waiting.append((video, pool.submit(read, video)))
+            if not waiting:
+                return
+            video, clip = waiting.popleft()
+            with spent.on("decoding"):
+                clip = clip.result()
+            yield video, clip
