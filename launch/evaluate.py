@@ -78,6 +78,13 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument("--batch", type=int, default=1, help="clips at once on each device")
     it.add_argument("--judge", metavar="FILE", help="your own I3D, such as i3d_torchscript.pt")
     it.add_argument("--classifier", metavar="FILE", help="your own C3D, for the Inception Score")
+    it.add_argument("--classifier-mean", metavar="FILE", help="of C3D: TGAN's mean2.npz")
+    it.add_argument(
+        "--classifier-frames",
+        choices=("c3d", "tgan2"),
+        default="c3d",
+        help="how C3D's frames are prepared (pretrained/c3d.py; tgan2: as StyleGAN-V)",
+    )
     return it
 
 
@@ -141,7 +148,7 @@ def _evaluate(args: argparse.Namespace) -> None:
         storage.path(args.out),
         batch=args.batch,
         judge=args.judge,
-        classifier=args.classifier,
+        classifier=(args.classifier, args.classifier_mean, args.classifier_frames),
         keys=_keys(args.list),
         replace=args.replace,
     )

