@@ -1,0 +1,1 @@
+"""Floor 5: from noise to latents, from latents to videos."""
