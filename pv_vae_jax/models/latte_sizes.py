@@ -17,6 +17,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from pv_vae_jax.core import fields as named_fields
 from pv_vae_jax.core import trees
 from pv_vae_jax.core.precision import compute_dtype
 from pv_vae_jax.models import latte_positions
@@ -49,14 +50,7 @@ def fields(name: str, **overrides: Any) -> dict[str, Any]:
     Raises:
       ValueError: no such size or no such field; the message lists those that exist.
     """
-    if name not in SIZES:
-        raise ValueError(f"no size is named {name!r}; there are: {', '.join(SIZES)}.")
-    unknown = sorted(set(overrides) - set(SIZES[name]))
-    if unknown:
-        raise ValueError(
-            f"{name} has no field {', '.join(unknown)}; its fields are: {', '.join(SIZES[name])}."
-        )
-    return SIZES[name] | overrides
+    return named_fields.named(SIZES, "size", name, overrides)
 
 
 def _check(size: dict[str, Any]) -> None:
@@ -67,10 +61,7 @@ def _check(size: dict[str, Any]) -> None:
         "remat": REMATS,
         "scan": (True, False),
     }
-    for field, values in known.items():
-        if size[field] not in values:
-            known_values = ", ".join(map(str, values))
-            raise ValueError(f"{field} is one of {known_values}; got {size[field]!r}.")
+    named_fields.check(size, known)
     least = {"channels": 1, "width": 1, "depth": 2, "heads": 1, "patch": 1, "classes": 0}
     for field, value in least.items():
         if size[field] < value:

@@ -8,6 +8,7 @@
 import math
 from typing import Any
 
+from pv_vae_jax.core import fields as named_fields
 from pv_vae_jax.core.precision import compute_dtype
 from pv_vae_jax.interface import LatentSpec
 from pv_vae_jax.layers import causal_conv
@@ -65,14 +66,7 @@ def fields(name: str, **overrides: Any) -> dict[str, Any]:
     Raises:
       ValueError: no such size or no such field; the message lists those that exist.
     """
-    if name not in SIZES:
-        raise ValueError(f"no size is named {name!r}; there are: {', '.join(SIZES)}.")
-    unknown = sorted(set(overrides) - set(SIZES[name]))
-    if unknown:
-        raise ValueError(
-            f"{name} has no field {', '.join(unknown)}; its fields are: {', '.join(SIZES[name])}."
-        )
-    return SIZES[name] | overrides
+    return named_fields.named(SIZES, "size", name, overrides)
 
 
 def _check(size: dict[str, Any]) -> None:
@@ -92,10 +86,7 @@ def _check(size: dict[str, Any]) -> None:
         "remat": stack.REMATS,
         "scan": (True, False),
     }
-    for field, values in known.items():
-        if size[field] not in values:
-            known_values = ", ".join(map(str, values))
-            raise ValueError(f"{field} is one of {known_values}; got {size[field]!r}.")
+    named_fields.check(size, known)
     if size["padding_offsets"] < 1 or min(size["padding_grid"]) < 1:
         raise ValueError(
             "padding_offsets and both sides of padding_grid are at least 1; "

@@ -12,6 +12,7 @@ from typing import Any
 
 import flax.linen as nn
 
+from pv_vae_jax.core import fields as named_fields
 from pv_vae_jax.core.precision import compute_dtype
 from pv_vae_jax.interface import LatentSpec
 from pv_vae_jax.models import padding
@@ -75,9 +76,7 @@ def compose(
     """
     compute_dtype(fields["dtype"])
     kinds = {"padding": padding.KINDS, "pixel_padding": padding.PIXEL_KINDS, "remat": remats}
-    for field, known in kinds.items():
-        if fields[field] not in known:
-            raise ValueError(f"{field} is one of {', '.join(known)}; got {fields[field]!r}.")
+    named_fields.check(fields, kinds)
     return PVVAE(
         encoder=encoder,
         decoder=decoder,

@@ -13,6 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from pv_vae_jax.core import fields as named_fields
 from pv_vae_jax.core import rng, trees
 from pv_vae_jax.interface import LatentSpec
 from pv_vae_jax.models import sizes
@@ -51,17 +52,8 @@ def fields(name: str, **overrides: Any) -> dict[str, Any]:
     Raises:
       ValueError: no such name or field; the message lists those that exist.
     """
-    if name in sizes.SIZES:
-        return sizes.fields(name, **overrides)
-    if name not in BASELINES:
-        raise ValueError(f"no model is named {name!r}; there are: {', '.join(names())}.")
-    known = BASELINES[name].fields
-    unknown = sorted(set(overrides) - set(known))
-    if unknown:
-        raise ValueError(
-            f"{name} has no field {', '.join(unknown)}; its fields are: {', '.join(known)}."
-        )
-    return known | overrides
+    table = sizes.SIZES | {each: baseline.fields for each, baseline in BASELINES.items()}
+    return named_fields.named(table, "model", name, overrides)
 
 
 def build(name: str, **overrides: Any) -> nn.Module:
