@@ -52,8 +52,9 @@ class Features:
         known = {each: self._known(each) for each in set(digests)}
         missing = sorted({i: None for i, each in enumerate(digests) if known[each] is None})
         if missing:
-            # Always whole batches, so that there is one program.
-            filled = missing + missing[:1] * (len(videos) - len(missing))
+            # Always whole batches, so that there is one program, and an equal part on each device.
+            size = -(-len(videos) // placing.devices()) * placing.devices()
+            filled = missing + missing[:1] * (size - len(missing))
             found = np.asarray(self.judge.logits(placing.split(videos[filled])), np.float32)
             self.computed += len(missing)
             for i, vector in zip(missing, found, strict=False):

@@ -8,6 +8,11 @@ import numpy as np
 from pv_vae_jax.sharding import mesh as meshes
 
 
+def devices() -> int:
+    """How many there are."""
+    return jax.local_device_count()
+
+
 def split(clips: np.ndarray) -> jax.Array:
     """Clips ``[B, ...]`` with B a multiple of the devices, an equal part on each."""
     return meshes.put(meshes.over_data(_mesh()), clips)

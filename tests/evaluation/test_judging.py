@@ -30,6 +30,13 @@ def test_features_are_computed_once_for_each_content():
     assert judging.Features(judge)(video).shape == (8, 8) and judge.looked == 16  # from the disk
 
 
+def test_any_number_of_clips_is_looked_at_on_all_devices():
+    video = clips(*range(5))
+    np.testing.assert_array_equal(
+        judging.Features(judges.Moments())(video), judges.Moments().logits(video)
+    )
+
+
 def test_another_judge_or_preparation_has_features_of_its_own():
     video = clips(*range(8))
     judging.Features(judges.Moments())(video)
