@@ -32,6 +32,7 @@ from pv_vae_jax.core import arrays as named_arrays
 from pv_vae_jax.core import storage
 from pv_vae_jax.pretrained import pickles, torchscript
 
+ARCHIVE = b"PK\x03\x04"  # how a zip begins
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 STORAGES = {
     "Double": np.float64,
@@ -170,6 +171,9 @@ def _read(path: pathlib.Path) -> Any:
         if zipfile.is_zipfile(path):
             return _read_zip(path)
         with path.open("rb") as file:
+            if file.read(len(ARCHIVE)) == ARCHIVE:
+                raise ValueError("it begins as an archive whose end is missing; copy it again")
+            file.seek(0)
             return _read_legacy(file)
     except pickles.Refused as error:
         raise ValueError(

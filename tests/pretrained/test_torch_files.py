@@ -75,7 +75,8 @@ def test_a_file_cut_short_is_refused(tmp_path, name, share):
     content = (GOLDEN / name).read_bytes()
     path = tmp_path / "short.pth"
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(ValueError, match=r"short.pth is (not a whole file of torch|refused)"):
+    told = "not a whole file of torch .* end is missing" if "zip" in name else "not a whole|refused"
+    with pytest.raises(ValueError, match=f"short.pth is ({told})"):
         torch_files.read(path)
 
 
