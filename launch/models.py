@@ -1,7 +1,6 @@
 """The model that a door works with: an export, a name, or a name with public weights."""
 
 import argparse
-import hashlib
 import os
 import sys
 from typing import Any
@@ -54,8 +53,6 @@ def load(name: str, weights: str | None = None) -> tuple[Any, dict[str, Any]]:
 
 
 def _about(path: str) -> dict[str, Any]:
-    from pv_vae_jax.core import storage
+    from pv_vae_jax.pretrained import packages
 
-    with storage.opened(path) as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"file": path, "sha256": digest, "trained": True}
+    return {"file": path, "sha256": packages.sha256_of(path), "trained": True}

@@ -6,6 +6,7 @@ Each step is a file of this folder; results.py tells what a result holds.
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,6 @@ from pv_vae_jax.evaluation.rows import Folder, Row
 from pv_vae_jax.losses import perceptual
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.pretrained import c3d, i3d
-from pv_vae_jax.pretrained.judge import Judge
 from pv_vae_jax.zoo import registry
 
 REAL = "real"  # the label of the videos that samples are compared with
@@ -27,7 +27,7 @@ REAL = "real"  # the label of the videos that samples are compared with
 
 @dataclasses.dataclass(frozen=True)
 class Setup:
-    """How a protocol is run.
+    """How a protocol is run; judges and videos are the same for all that is measured by it.
 
     Attributes:
       used: the protocol.
@@ -53,6 +53,31 @@ class Setup:
         if self.batch < 1:
             raise ValueError(f"--batch is at least 1, got {self.batch}.")
 
+    @functools.cached_property
+    def features(self) -> judging.Features:
+        """Of the judge, which has proved itself on its known clip."""
+        judge = i3d.load(self.judge)
+        judge.check()
+        return judging.Features(judge)
+
+    @functools.cached_property
+    def lpips(self) -> perceptual.LPIPS:
+        """With the protocol's network."""
+        return perceptual.load(self.used.lpips)
+
+    @functools.cached_property
+    def logits(self) -> judging.Features | None:
+        """Of the classifier, where the protocol or the user names one."""
+        if self.classifier[0] or self.used.classifier:
+            return judging.Features(c3d.load(*self.classifier))
+        return None
+
+    @functools.cached_property
+    def videos(self) -> list[Video]:
+        """All that there are, in order."""
+        available = videos.of_datasets(self.used, self.data)
+        return available if self.keys is None else videos.listed(available, self.keys, self.used)
+
 
 def reconstruction(setup: Setup, vae: VideoVAE, about: dict[str, Any]) -> dict[str, Any]:
     """Measures a video VAE, and writes the result into ``OUT/LABEL``.
@@ -72,14 +97,12 @@ def reconstruction(setup: Setup, vae: VideoVAE, about: dict[str, Any]) -> dict[s
     used = _of_task(setup.used, "reconstruction")
     vae = placed(vae, used.precision)
     vae.spec.latent_shape(used.frames, used.height, used.width)  # or a sentence
-    features = judging.Features(_judge(setup))
-    lpips = perceptual.load(used.lpips)
     judges = {
-        "judge": results.judged(features),
-        "lpips": {"sha256": results.digest_of(lpips.params)},
+        "judge": results.judged(setup.features),
+        "lpips": {"sha256": results.digest_of(setup.lpips.params)},
     }
     spent = Spent()
-    rows_of = Reconstruction(vae, about["label"], features, lpips, spent)
+    rows_of = Reconstruction(vae, about["label"], setup.features, setup.lpips, spent)
     folder = Folder(setup.out / about["label"])
     folder.open(results.made(used, judges) | {"model": results.digest_of(vae.params)})
     rows, replaced = _measured(setup, folder, rows_of, spent)
@@ -109,23 +132,21 @@ def generation(setup: Setup, samples: str, label: str) -> dict[str, Any]:
       FileNotFoundError: samples, a data set or a judge are missing.
     """
     used = _of_task(setup.used, "generation")
-    features, classifier = judging.Features(_judge(setup)), None
-    judges = {"judge": results.judged(features)}
-    if setup.classifier[0] or used.classifier:
-        classifier = judging.Features(c3d.load(*setup.classifier))
-        judges["classifier"] = results.judged(classifier)
+    judges = {"judge": results.judged(setup.features)}
+    if setup.logits is not None:
+        judges["classifier"] = results.judged(setup.logits)
     spent = Spent()
     made = results.made(used, judges)
     real, own = Folder(setup.out / REAL), Folder(setup.out / label)
     real.open(made)
     own.open(made | {"samples": samples})
-    rows, replaced = _measured(setup, real, Looking(features, None, spent), spent)
+    rows, replaced = _measured(setup, real, Looking(setup.features, None, spent), spent)
     generated = measure(
         f"{used.name}, samples",
         videos.of_samples(used, samples),
         used.videos,
         own,
-        Looking(features, classifier, spent),
+        Looking(setup.features, setup.logits, spent),
         _batch(setup),
         False,
         spent,
@@ -157,25 +178,14 @@ def _of_task(used: Protocol, task: str) -> Protocol:
     return used
 
 
-def _judge(setup: Setup) -> Judge:
-    judge = i3d.load(setup.judge)
-    judge.check()
-    return judge
-
-
 def _batch(setup: Setup) -> int:
     return setup.batch * jax.local_device_count()
 
 
 def _measured(setup: Setup, folder: Folder, rows_of, spent: Spent) -> tuple[list[Row], list[Row]]:
     """Rows of the protocol's videos, and those of videos whose place others took."""
-    used = setup.used
-    available: list[Video] = videos.of_datasets(used, setup.data)
-    if setup.keys is not None:
-        available = videos.listed(available, setup.keys, used)
-    rows = measure(
-        used.name, available, used.videos, folder, rows_of, _batch(setup), setup.replace, spent
-    )
+    name, count, batch = setup.used.name, setup.used.videos, _batch(setup)
+    rows = measure(name, setup.videos, count, folder, rows_of, batch, setup.replace, spent)
     return [row for row in rows if not row.reason], [row for row in rows if row.reason]
 
 

@@ -21,7 +21,6 @@ PROTOCOL = (
     "FVD and rFVD: Fréchet distance of the judge's logits, covariances over n - 1; KVD: unbiased "
     "MMD^2 of them, k(x, y) = (x.y/d + 1)^3, all samples, not scaled; IS: all samples at once"
 )
-DRAWS = 200
 MEANS = ("psnr", "ssim", "lpips")
 
 
@@ -78,7 +77,7 @@ def _inception_score(logits: np.ndarray) -> float:
 def _subsampled(
     statistic: Callable[..., float], columns: list[np.ndarray], sources: list[str], seed: int
 ) -> Interval:
-    return intervals.subsampling(statistic, columns, sources, seed, draws=DRAWS, extrapolate=False)
+    return intervals.subsampling(statistic, columns, sources, seed, extrapolate=False)
 
 
 def warnings(rows: Sequence[Row]) -> list[str]:

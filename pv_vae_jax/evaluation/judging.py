@@ -7,8 +7,6 @@ name with a checksum of its weights and of how it prepares its frames.
 """
 
 import hashlib
-import pathlib
-import tempfile
 
 import numpy as np
 
@@ -73,8 +71,5 @@ class Features:
         return vector if vector.shape == (self.judge.features,) else None
 
     def _keep(self, name: str, vector: np.ndarray) -> None:
-        storage.make_folder(self._folder)
-        with tempfile.TemporaryDirectory() as scratch:
-            file = pathlib.Path(scratch, "features.npy")
+        with storage.whole(self._folder / f"{name}.npy") as partial, partial.open("wb") as file:
             np.save(file, vector)
-            storage.put(file, self._folder / f"{name}.npy")

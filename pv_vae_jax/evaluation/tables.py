@@ -25,7 +25,16 @@ COLUMNS = {
     "it/s": (3, True),
     "GiB": (2, False),
 }
-HEADS = {"is": "IS", "is_i3d-kinetics400": "IS (I3D)", "rfvd": "rFVD"}
+HEADS = {
+    "fvd": "FVD",
+    "kvd": "KVD",
+    "is": "IS",
+    "is_i3d-kinetics400": "IS (I3D)",
+    "rfvd": "rFVD",
+    "psnr": "PSNR",
+    "ssim": "SSIM",
+    "lpips": "LPIPS",
+}
 
 Result = Mapping[str, Any]
 
@@ -73,8 +82,7 @@ def table(results: Sequence[Result]) -> str:
     """Markdown of results of one protocol: a title, a line for each, notes."""
     used = results[0]["protocol"]
     names = [name for name in COLUMNS if any(name in _values(result) for result in results)]
-    heads = [HEADS.get(name, name.upper() if "/" not in name else name) for name in names]
-    heads = ["model", "latent", "params, M", *("GiB" if h == "GIB" else h for h in heads)]
+    heads = ["model", "latent", "params, M", *(HEADS.get(name, name) for name in names)]
     ranks = {name: _ranks([_values(r).get(name) for r in results], name) for name in names}
     lines = [heads, ["---"] * len(heads)]
     for i, result in enumerate(results):
