@@ -9,12 +9,14 @@ Both in float32, alternating, ratio of the medians.  Model FLOPs by costs/flops.
 
 import statistics
 import time
+from collections.abc import Callable
 
 from launch.bench import stage_step
 from launch.compile import settings
 
 
-def _matmul(size: int):
+def matmul(size: int) -> Callable[[], float]:
+    """Multiplies two matrices of ``size`` rows and columns; gives the seconds."""
     import jax
     import jax.numpy as jnp
 
@@ -38,7 +40,7 @@ def main(argv: list[str]) -> None:
 
     config = settings.read(args.config)
     bucket = stage_step.bucket_of(config, args.stage, args.bucket)
-    step, multiply = stage_step.StageStep(config, args.stage, bucket), _matmul(args.matmul)
+    step, multiply = stage_step.StageStep(config, args.stage, bucket), matmul(args.matmul)
     flops = {"step": step.model_flops, "matmul": 2 * args.matmul**3}
     seconds: dict[str, list[float]] = {"step": [], "matmul": []}
     for round_ in range(args.rounds + 1):

@@ -14,12 +14,12 @@ import argparse
 import json
 import pathlib
 import statistics
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
 
 from launch.bench import arithmetic
+from launch.bench.answering import Answering
 
 WORKER = pathlib.Path(__file__).with_name("judges_worker.py")
 
@@ -41,32 +41,6 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument("--layout", default="contiguous_format", help="or channels_last_3d")
     it.add_argument("--json", metavar="FILE", help="also written there")
     return it
-
-
-class _Theirs:
-    """The process with PyTorch."""
-
-    def __init__(self, judge: str, file: pathlib.Path, args: argparse.Namespace):
-        command = [args.python, str(WORKER), judge, str(file), str(args.threads), args.layout]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self.said = self._read()
-
-    def run(self) -> float:
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        return self._read()
-
-    def _read(self):
-        line = self._process.stdout.readline()
-        if not line:
-            raise ValueError("the process with PyTorch ended: see its message above.")
-        return json.loads(line)
-
-    def close(self) -> None:
-        self._process.stdin.close()
-        self._process.wait()
 
 
 def _ours(judge: str, args: argparse.Namespace):
@@ -128,12 +102,13 @@ def _measured(judge: str, args: argparse.Namespace, file: pathlib.Path) -> dict:
     import numpy as np
 
     run, flops, arrays, found = _ours(judge, args)
-    sides: dict[str, Callable[[], float]] = {"ours": run, "matmul": arithmetic._matmul(args.matmul)}
+    sides: dict[str, Callable[[], float]] = {"ours": run, "matmul": arithmetic.matmul(args.matmul)}
     theirs = None
     if args.python:
         np.savez(file, **arrays)
-        theirs = _Theirs(judge, file, args)
-        sides["torch"] = theirs.run
+        command = [args.python, str(WORKER), judge, str(file), str(args.threads), args.layout]
+        theirs = Answering(command)
+        sides["torch"] = lambda: theirs.ask("")
     seconds: dict[str, list[float]] = {side: [] for side in sides}
     for round_ in range(args.rounds + 1):
         for side, one in sides.items():

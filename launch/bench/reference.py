@@ -18,10 +18,11 @@ import argparse
 import json
 import pathlib
 import statistics
-import subprocess
 import sys
 import tempfile
 from typing import Any
+
+from launch.bench.answering import Answering
 
 WORKER = pathlib.Path(__file__).with_name("reference_worker.py")
 WAYS = ("encode", "decode", "train")
@@ -44,34 +45,6 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument("--rounds", type=int, default=3, help="counted rounds, after one of warm-up")
     it.add_argument("--json", metavar="FILE", help="also written there")
     return it
-
-
-class _Side:
-    """One of the two processes."""
-
-    def __init__(self, side: str, python: str, settings: dict[str, Any]):
-        # In a folder of its own, so that it imports nothing of this one by accident.
-        command = [python, str(WORKER), side, json.dumps(settings)]
-        root = str(WORKER.parents[2])
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root
-        )
-        self.said = self._read()
-
-    def run(self, way: str, counted: bool) -> dict[str, Any]:
-        self._process.stdin.write(json.dumps({"way": way, "counted": counted}) + "\n")
-        self._process.stdin.flush()
-        return self._read()
-
-    def _read(self) -> dict[str, Any]:
-        line = self._process.stdout.readline()
-        if not line:
-            raise ValueError("one of the two processes ended: see its message above.")
-        return json.loads(line)
-
-    def close(self) -> None:
-        self._process.stdin.close()
-        self._process.wait()
 
 
 def main(argv: list[str]) -> None:
@@ -103,13 +76,16 @@ def _compared(name: str, ways: list[str], args: argparse.Namespace, folder: path
         "threads": args.threads,
         "remat": args.remat,
     }
-    ours = _Side("ours", sys.executable, settings)  # writes the weights that theirs reads
-    theirs = _Side("diffusers", args.python, settings)
+    told = json.dumps(settings)
+    # In a folder of its own, so that the worker imports nothing of this one by accident.
+    root = WORKER.parents[2]
+    ours = Answering([sys.executable, str(WORKER), "ours", told], root)  # writes the weights
+    theirs = Answering([args.python, str(WORKER), "diffusers", told], root)  # reads them
     for way in ways:
         runs: dict[str, list[dict[str, Any]]] = {"ours": [], "theirs": []}
         for round_ in range(args.rounds + 1):
             for side, process in (("ours", ours), ("theirs", theirs)):
-                run = process.run(way, counted=round_ > 0)
+                run = process.ask(json.dumps({"way": way, "counted": round_ > 0}))
                 if round_:
                     runs[side].append(run)
         results = [np.load(folder / f"{way}_{side}.npy") for side in ("ours", "diffusers")]

@@ -12,25 +12,17 @@ The first family's last maximum is Caffe's, the second's PyTorch's (c3d_network.
 from collections.abc import Mapping
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from pv_vae_jax.core import trees
-from pv_vae_jax.pretrained import c3d_network
+from pv_vae_jax.pretrained import c3d_network, parameters
 
 CAFFE = {"conv1": "conv1a", "conv2": "conv2a"}  # the others are called alike
 
 
 def shapes(network: c3d_network.C3D) -> dict[str, tuple[int, ...]]:
     """Name to shape of all that the network needs."""
-
-    def init():
-        clip = jnp.zeros((1, c3d_network.FRAMES, c3d_network.SIDE, c3d_network.SIDE, 3))
-        return network.init(jax.random.key(0), clip)
-
-    params = trees.flatten(jax.eval_shape(init)["params"])
-    return {name: leaf.shape for name, leaf in params.items()}
+    side = c3d_network.SIDE
+    return parameters.shapes(network, c3d_network.FRAMES, side, side)
 
 
 def from_file(

@@ -12,12 +12,10 @@ block begins lie side by side in ``enter``.  The ports have names of their own (
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from pv_vae_jax.core import trees
-from pv_vae_jax.pretrained import i3d_names, i3d_network
+from pv_vae_jax.pretrained import i3d_names, i3d_network, parameters
 
 EPSILON = 1e-3
 Arrays = dict[str, np.ndarray]
@@ -25,14 +23,8 @@ Arrays = dict[str, np.ndarray]
 
 def shapes() -> dict[str, tuple[int, ...]]:
     """Name to shape of all that the network needs."""
-    network, side = i3d_network.I3D(), i3d_network.SIDE
-
-    def init():
-        clip = jnp.zeros((1, i3d_network.LEAST_FRAMES, side, side, 3))
-        return network.init(jax.random.key(0), clip)
-
-    params = trees.flatten(jax.eval_shape(init)["params"])
-    return {name: leaf.shape for name, leaf in params.items()}
+    side = i3d_network.SIDE
+    return parameters.shapes(i3d_network.I3D(), i3d_network.LEAST_FRAMES, side, side)
 
 
 def fold(

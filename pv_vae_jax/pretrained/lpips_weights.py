@@ -10,22 +10,16 @@ The pinned package holds both; torchvision's files hold the backbone and those o
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from pv_vae_jax.core import trees
+from pv_vae_jax.pretrained import parameters
 
 
 def shapes(network: nn.Module) -> dict[str, tuple[int, ...]]:
     """Name to shape of all that LPIPS on ``network`` needs."""
-
-    def init():
-        return network.init(jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
-
-    params = jax.eval_shape(init)["params"]
-    backbone = {f"backbone/{name}": leaf.shape for name, leaf in trees.flatten(params).items()}
+    found = parameters.shapes(network, 64, 64)
+    backbone = {f"backbone/{name}": shape for name, shape in found.items()}
     return backbone | {f"heads/{i}": (c,) for i, c in enumerate(network.channels, start=1)}
 
 
