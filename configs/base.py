@@ -105,6 +105,51 @@ def decoder_stage(**changes) -> ConfigDict:
     return config
 
 
+def data() -> dict:
+    """Where clips come from (docs/data.md)."""
+    return {
+        # A folder (recursive), a list (docs/data.md), or a file; a path or a URL.
+        "videos": "",
+        "videos_weight": 1,
+        "images": "",  # the same of stills, for stages of one frame
+        "images_weight": 1,
+        "shards": "",  # a folder that launch.prepare_data made, with splits of its own
+        "shards_weight": 1,
+        # Labels of videos and images: "" for those of a list, or "folder".
+        "labels": "",
+        # A TFDS data set, "name/config:version" or the folder of a prepared one, of films
+        # or stills as it is; tfds_held_out: a split, or "" for the end of tfds_split;
+        # tfds_features: names, where the guess would be wrong (docs/data.md).
+        "tfds": "",
+        "tfds_weight": 1,
+        "tfds_split": "train",
+        "tfds_held_out": "",
+        "tfds_features": {"pixels": "", "label": "", "caption": ""},
+        "rendered_weight": 0,  # photographs in motion, made on the fly
+        "held_out": 0.2,  # the last fifth of each video is not trained on
+    }
+
+
+def runtime() -> dict:
+    """Keys of every run that may change when it goes on."""
+    return {
+        # Devices = data x model, 0: what the other leaves.  slow: the axis that crosses
+        # slices, or hosts of GPUs (docs/scaling.md).
+        "mesh": {"data": 0, "model": 1, "slow": "data"},
+        # rules: (regex on the parameter path, mesh axes of its last axes) each; () for the
+        # defaults of pv_vae_jax/sharding/rules.py.  fsdp: parameters, EMA and slots of at
+        # least so many elements are split over data.
+        "sharding": {"rules": (), "fsdp": False, "least": 65_536},
+        "workers": 0,  # processes that read clips; 0 reads in threads
+        "threads": 2,
+        "log_every": 50,
+        "evaluate_every": 1000,
+        "checkpoint_every": 500,
+        "keep": 2,
+        "skip_limit": 10,  # updates in a row without a finite gradient
+    }
+
+
 def base(model: str = "pv_vae_tiny") -> ConfigDict:
     """The config of a run of a named size; set what differs, unlock nothing."""
     config = ConfigDict(
@@ -114,27 +159,7 @@ def base(model: str = "pv_vae_tiny") -> ConfigDict:
             "profile": "",
             # A named model with all its fields (pv_vae_jax/zoo/registry.py).
             "model": {"name": model, "fields": registry.fields(model)},
-            "data": {
-                # A folder (recursive), a list (docs/data.md), or a file; a path or a URL.
-                "videos": "",
-                "videos_weight": 1,
-                "images": "",  # the same of stills, for stages of one frame
-                "images_weight": 1,
-                "shards": "",  # a folder that launch.prepare_data made, with splits of its own
-                "shards_weight": 1,
-                # Labels of videos and images: "" for those of a list, or "folder".
-                "labels": "",
-                # A TFDS data set, "name/config:version" or the folder of a prepared one, of films
-                # or stills as it is; tfds_held_out: a split, or "" for the end of tfds_split;
-                # tfds_features: names, where the guess would be wrong (docs/data.md).
-                "tfds": "",
-                "tfds_weight": 1,
-                "tfds_split": "train",
-                "tfds_held_out": "",
-                "tfds_features": {"pixels": "", "label": "", "caption": ""},
-                "rendered_weight": 0,  # photographs in motion, made on the fly
-                "held_out": 0.2,  # the last fifth of each video is not trained on
-            },
+            "data": data(),
             # Used where a stage has weights.gan.  kind: frame | clip | both; normalisation: none |
             # spectral (pv_vae_jax/models/discriminators.py).
             "discriminator": {
@@ -150,28 +175,15 @@ def base(model: str = "pv_vae_tiny") -> ConfigDict:
                 "predictive": stage(),
                 "decoder": decoder_stage(),
             },
-            "runtime": {
-                # Devices = data x model, 0: what the other leaves.  slow: the axis that crosses
-                # slices, or hosts of GPUs (docs/scaling.md).
-                "mesh": {"data": 0, "model": 1, "slow": "data"},
+            "runtime": runtime()
+            | {
                 # What model splits: channels (""), or of each clip the "rows" or the "time".
                 "split": "",
-                # rules: (regex on the parameter path, mesh axes of its last axes) each; () for the
-                # defaults of pv_vae_jax/sharding/rules.py.  fsdp: parameters, EMA and slots of at
-                # least so many elements are split over data.
-                "sharding": {"rules": (), "fsdp": False, "least": 65_536},
-                "workers": 0,  # processes that read clips; 0 reads in threads
-                "threads": 2,
-                "log_every": 50,
-                "evaluate_every": 1000,
                 "evaluate_clips": 16,
                 "final_clips": 64,  # for the figures at the end of the run
                 "lpips": "",  # the judge of held-out clips: vgg16 | alexnet, "" for none
                 "observe": 9,  # frames seen before prediction, in evaluation
-                "checkpoint_every": 500,
-                "keep": 2,
                 "calibration_batches": 16,
-                "skip_limit": 10,  # updates in a row without a finite gradient
             },
         }
     )

@@ -1,4 +1,4 @@
-"""Writes a model as one file that NumPy, or safetensors, alone can read."""
+"""Writes a video VAE or a generator as one file that NumPy, or safetensors, alone can read."""
 
 import argparse
 from typing import Any
@@ -68,16 +68,31 @@ def main(argv: list[str] | None = None) -> None:
         raise ValueError(f"--step {args.step} is of a stage: name it with --stage.")
     if args.weights is not None and args.model is None:
         raise ValueError(f"--weights {args.weights} is of a baseline: name it with --model.")
-    vae, training, told = _of_run(args) if args.workdir else _of_model(args)
-    if args.layout:
-        from pv_vae_jax.zoo import registry
+    model, training, told = _of_run(args) if args.workdir else _of_model(args)
+    _write(args, model, training)
+    print(f"{args.out}: {_name(model)}, {model.parameters:,} parameters, {told}")
 
-        registry.to_reference(args.out, vae, args.layout)
+
+def _write(args: argparse.Namespace, model: Any, training: dict[str, Any]) -> None:
+    from pv_vae_jax.checkpoint import export, generator_export
+    from pv_vae_jax.models.generator import Generator
+    from pv_vae_jax.zoo import registry
+
+    if isinstance(model, Generator):
+        if args.layout or args.calibrate:
+            raise ValueError("--layout and --calibrate are of video VAEs; this is a generator.")
+        generator_export.save(args.out, model, training)
+    elif args.layout:
+        registry.to_reference(args.out, model, args.layout)
     else:
-        from pv_vae_jax.checkpoint import export
+        export.save(args.out, model, training)
 
-        export.save(args.out, vae, training)
-    print(f"{args.out}: {vae.config['name']} {vae.spec}, {vae.parameters:,} parameters, {told}")
+
+def _name(model: Any) -> str:
+    from pv_vae_jax.models.generator import Generator
+
+    spec = model.latents.identity["spec"] if isinstance(model, Generator) else model.spec
+    return f"{model.config['name']} {spec}"
 
 
 def _of_model(args: argparse.Namespace) -> tuple[Any, dict[str, Any], str]:
@@ -92,20 +107,19 @@ def _of_model(args: argparse.Namespace) -> tuple[Any, dict[str, Any], str]:
 def _of_run(args: argparse.Namespace) -> tuple[Any, dict[str, Any], str]:
     from pv_vae_jax.core import storage
     from pv_vae_jax.models.video_vae import VideoVAE
-    from pv_vae_jax.training import calibration, restore, workdir
-    from pv_vae_jax.training.run import Run
+    from pv_vae_jax.training import calibration, restore, runs
 
     folder = storage.path(args.workdir)
-    run = Run.of(workdir.read_config(folder))
-    vae, position = restore.exported_model(folder, run, args.stage, args.step)
+    run = runs.of_workdir(folder)
+    model, position = restore.exported_model(folder, run, args.stage, args.step)
     stage = {each.name: each for each in run.stages}[position["stage"]]
-    if args.calibrate:
+    if args.calibrate and isinstance(model, VideoVAE):
         videos = run.calibration_videos(stage, args.calibrate)
-        mean, std = calibration.latent_statistics(vae.module, vae.params, videos)
-        vae = VideoVAE(vae.module, vae.params, mean, std, vae.config)
+        mean, std = calibration.latent_statistics(model.module, model.params, videos)
+        model = VideoVAE(model.module, model.params, mean, std, model.config)
     training = position | {"frames": stage.data.frames, "config": run.config}
     training |= {"calibrated_on_batches": args.calibrate or None}
-    return vae, training, f"stage {position['stage']}, step {position['step']}"
+    return model, training, f"stage {position['stage']}, step {position['step']}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Trains a video VAE: all stages of a config, resumed where the run was.
+"""Trains a video VAE or a generator: all stages of a config, resumed where the run was.
 
     python -m launch.train --config=configs/quickstart.py --workdir=runs/quickstart
 
@@ -52,32 +52,34 @@ def main(arguments: list[str]) -> int:
         raise ValueError(f"unknown argument {arguments[1]!r}; options begin with --.")
     logging.set_verbosity(logging.WARNING)
     hosts.connect()
-    from pv_vae_jax.core import storage, trees
-    from pv_vae_jax.evaluation import during_training
-    from pv_vae_jax.training import loop, placement, workdir
-    from pv_vae_jax.training.run import Run
+    from pv_vae_jax.core import storage
+    from pv_vae_jax.evaluation import during_training, generator_during_training
+    from pv_vae_jax.training import loop, placement, runs, workdir
+    from pv_vae_jax.training.generator_run import GeneratorRun
 
     config = CONFIG.value.to_dict()
     hosts.check_agreement(config)
-    run = Run.of(config)
+    run = runs.of(config)
     folder = storage.path(WORKDIR.value)
     placements = placement.of_run(run)
     changes = workdir.open_workdir(folder, config)
+    if isinstance(run, GeneratorRun):
+        workdir.open_latents(folder, run.latents)
     if jax.process_index() == 0:
         for path, (old, new) in changes.items():
             print(f"config.{path.replace('/', '.')} was {old!r} and is now {new!r}.")
-        count = trees.count(placements[0].shapes.params)
-        print(f"{config['model']['name']} {run.module.spec}: {count:,} parameters")
+        print(run.summary())
         for each in placements:
             print(each.summary())
         placement.write(folder / "parameters.txt", placements)
-    evaluate = during_training.Evaluate(run)
+    of_kind = generator_during_training if isinstance(run, GeneratorRun) else during_training
+    evaluate = of_kind.Evaluate(run)
     with hosts.failure_log(folder):
-        vae = loop.train(run, folder, evaluate, placements)
-    if vae is None:
+        model = loop.train(run, folder, evaluate, placements)
+    if model is None:
         print("stopped; the same command goes on.", file=sys.stderr)
     elif jax.process_index() == 0:
-        print(evaluate.report(vae, run.stages[-1], folder))
+        print(evaluate.report(model, run.stages[-1], folder))
     return 0
 
 

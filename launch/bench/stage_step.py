@@ -60,10 +60,10 @@ class StageStep:
         from pv_vae_jax.data.batch import Batch
         from pv_vae_jax.sharding import mesh as meshes
         from pv_vae_jax.training import placement, restore, throughput, vae_step
-        from pv_vae_jax.training.run import Run
+        from pv_vae_jax.training.vae_run import VAERun
 
         stages = config["stages"] | {name: config["stages"][name] | {"init_from": ""}}
-        run = Run.of(config | {"run": (name,), "stages": stages})
+        run = VAERun.of(config | {"run": (name,), "stages": stages})
         (stage,) = run.stages
         height, width, count, *_ = bucket
         mesh = meshes.make_mesh()
@@ -77,7 +77,7 @@ class StageStep:
             label=np.full(count, -1, np.int32),
         )
         self._batch = meshes.put_batch(mesh, batch)
-        self._lpips = meshes.put_replicated(mesh, run.lpips(stage))
+        self._lpips = meshes.put_replicated(mesh, run.constants(stage))
         placed = placement.of(run, stage, mesh)
         self.state = restore.begin(run, placed, None)
         step = vae_step.compiled(

@@ -83,12 +83,12 @@ def main(argv: list[str] | None = None) -> int:
     from pv_vae_jax.costs import flops
     from pv_vae_jax.sharding import mesh as meshes
     from pv_vae_jax.training import ahead
-    from pv_vae_jax.training.run import Run
+    from pv_vae_jax.training.vae_run import VAERun
 
     devices = topology.devices()
     mesh = meshes.make_mesh(**config["runtime"]["mesh"], devices=devices)
     config = settings.only(config, args.stage, args.bucket, args.per_device, mesh.shape["data"])
-    run = Run.of(config)
+    run = VAERun.of(config)
     (stage,) = run.stages
     (bucket,) = stage.data.buckets
     program = ahead.program(args.what, run, stage, bucket, mesh, args.withheld)

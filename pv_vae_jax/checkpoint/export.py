@@ -10,19 +10,17 @@ and ``training`` (free).  Nothing is pickled: ``numpy.load(path, allow_pickle=Fa
 """
 
 import dataclasses
-import importlib.metadata
-import json
 import os
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 
+from pv_vae_jax.checkpoint import files
+from pv_vae_jax.checkpoint.files import read_metadata
 from pv_vae_jax.core import arrays, storage, trees
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.zoo import registry
 
-FORMAT = 1
 SUFFIXES = arrays.SUFFIXES
 MEAN, STD, PARAMS = "latents/mean", "latents/std", "params/"
 
@@ -40,22 +38,13 @@ def save(path: str | os.PathLike, vae: VideoVAE, extra: dict[str, Any] | None = 
       ValueError: the name ends in neither, or ``extra`` is not JSON.
       OSError: the folder cannot be written.
     """
-    path = storage.path(path)
     metadata = {
-        "format": FORMAT,
-        "package_version": _package_version(),
         "model": vae.config,
         "spec": dataclasses.asdict(vae.spec),
         "parameters": vae.parameters,
-        "training": extra or {},
     }
-    try:
-        text = json.dumps(metadata, allow_nan=False, indent=1)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"the metadata of {path} is not JSON: {error}.") from error
     found = {PARAMS + name: leaf for name, leaf in trees.flatten(vae.params).items()}
-    found |= {MEAN: vae.mean, STD: vae.std}
-    arrays.write(path, {name: np.asarray(leaf, np.float32) for name, leaf in found.items()}, text)
+    files.write(path, metadata, found | {MEAN: vae.mean, STD: vae.std}, extra)
 
 
 def load(
@@ -76,8 +65,8 @@ def load(
         return registry.from_reference(str(path), weights, **overrides)
     path = storage.path(path)
     metadata = read_metadata(path)
-    found = arrays.read(path)
-    model = _with_tuples(metadata["model"])
+    files.check_kind(path, metadata, files.VIDEO_VAE)
+    model = files.with_tuples(metadata["model"])
     try:
         module = registry.build(model["name"], **model["fields"])
     except ValueError as error:
@@ -85,7 +74,7 @@ def load(
     channels = module.spec.channels
     expected = trees.flatten(registry.shapes(module))
     shapes = {PARAMS + name: leaf.shape for name, leaf in expected.items()}
-    _check_arrays(path, found, shapes | {MEAN: (channels,), STD: (channels,)})
+    found = files.read(path, shapes | {MEAN: (channels,), STD: (channels,)})
     params = trees.unflatten({name: jnp.asarray(found[PARAMS + name]) for name in expected})
     return VideoVAE(module, params, found[MEAN], found[STD], model)
 
@@ -96,54 +85,3 @@ def is_export(path: str | os.PathLike) -> bool:
     if name.endswith(".safetensors"):
         return arrays.read_text(path) is not None
     return name.endswith(SUFFIXES)
-
-
-def read_metadata(path: str | os.PathLike) -> dict[str, Any]:
-    """The JSON of an export, without its arrays; errors as :func:`load`."""
-    text = arrays.read_text(path)
-    try:
-        metadata = json.loads(text) if text is not None else None
-    except ValueError as error:
-        raise ValueError(f"{path} is no export of pv_vae_jax: its metadata is not JSON.") from error
-    if not isinstance(metadata, dict) or not isinstance(metadata.get("format"), int):
-        raise ValueError(f"{path} is no export of pv_vae_jax: it has no metadata with a format.")
-    if metadata["format"] > FORMAT:
-        raise ValueError(
-            f"{path} has format {metadata['format']}, this version reads up to {FORMAT}: install "
-            f"pv_vae_jax {metadata.get('package_version')} or newer."
-        )
-    return metadata
-
-
-def _check_arrays(
-    path: storage.Where, found: dict[str, np.ndarray], shapes: dict[str, tuple[int, ...]]
-) -> None:
-    """One ValueError that names every kind of difference between a file and its model."""
-    missing = sorted(set(shapes) - set(found))
-    surplus = sorted(set(found) - set(shapes))
-    other = [
-        f"{name} is {found[name].dtype}{list(found[name].shape)}, not float32{list(shape)}"
-        for name, shape in sorted(shapes.items())
-        if name in found and (found[name].shape, found[name].dtype) != (shape, np.float32)
-    ]
-    faults = [
-        f"{len(names)} {kind} ({'; '.join(names[:3])}{'; ...' if len(names) > 3 else ''})"
-        for kind, names in (("missing", missing), ("surplus", surplus), ("of another form", other))
-        if names
-    ]
-    if faults:
-        raise ValueError(f"the arrays of {path} are not those of its model: {', '.join(faults)}.")
-
-
-def _with_tuples(value: Any) -> Any:
-    """JSON's lists as the tuples that they were."""
-    if isinstance(value, dict):
-        return {key: _with_tuples(item) for key, item in value.items()}
-    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
-
-
-def _package_version() -> str:
-    try:
-        return importlib.metadata.version("pv_vae_jax")
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed (run from a clone)"

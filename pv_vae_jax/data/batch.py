@@ -1,4 +1,4 @@
-"""What one update sees: uint8 pixels, what of them is observed, which examples these are."""
+"""What one update sees: uint8 pixels and what of them is observed, or latents; and of whom."""
 
 import flax.struct
 import jax
@@ -21,5 +21,22 @@ class Batch:
 
     video: Array
     observed: Array
+    index: Array
+    label: Array
+
+
+@flax.struct.dataclass
+class LatentBatch:
+    """A batch of posteriors as they were kept (data/latents.py): raw, not normalised.
+
+    Attributes:
+      mean: ``[B, G, h, w, c]``, float16 or bfloat16.
+      logvar: the same of the log-variance.
+      index: uint32 ``[B]``, the global example index (modulo 2**32).
+      label: int32 ``[B]``, the class, or -1 for none.
+    """
+
+    mean: Array
+    logvar: Array
     index: Array
     label: Array

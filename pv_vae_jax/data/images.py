@@ -120,7 +120,7 @@ class ImageFiles:
             paths; each may be a URL.
           span: which pictures are used, by equation (1).
           progress: shows a bar while probing; say False on all processes but the first.
-          labels: "" for those of a list, "folder" for the names of the folders.
+          labels: "" for those of a list, "folder" or "file" (data/listing.py).
 
         Raises:
           FileNotFoundError: nothing there, no usable picture, or none in the span.

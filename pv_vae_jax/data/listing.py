@@ -7,7 +7,9 @@
 
 A path in a list is relative to the list.  Labels are whole numbers from 0, or names, which are
 numbered in sorted order; an empty one is no label (-1).  With ``labels="folder"`` the label of a
-file is the name of the folder that it lies in, as in UCF101.  Every place may be a URL.
+file is the name of the folder that it lies in, as in UCF101; with ``labels="file"`` each file is a
+class of its own, named by its path below the folder that all files have in common.  Every place may
+be a URL.
 """
 
 import csv
@@ -22,7 +24,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pv_vae_jax.core import storage
 
 COLUMNS = ("path", "label", "caption")
-LABELS = ("", "folder")
+LABELS = ("", "folder", "file")
 Places = str | os.PathLike | Sequence[str | os.PathLike]
 
 log = logging.getLogger(__name__)
@@ -71,14 +73,14 @@ def of(where: Places, noun: str, extensions: Collection[str], labels: str = "") 
       where: one of these; paths or URLs.
       noun: what they are, for people: "video".
       extensions: of the files, lower case, looked for in folders.
-      labels: "" for those of a list, or "folder".
+      labels: "" for those of a list, "folder" or "file".
 
     Raises:
       FileNotFoundError: nothing is there, or a folder holds no such file.
       ValueError: a list that cannot be read; a bad row is named by its line.
     """
     if labels not in LABELS:
-        raise ValueError(f'labels is "" (those of a list) or "folder", got {labels!r}.')
+        raise ValueError(f'labels is "" (those of a list), "folder" or "file", got {labels!r}.')
     root, rows = "", []
     if not isinstance(where, str | os.PathLike):
         rows = [_Row("", storage.absolute(path)) for path in where]
@@ -93,7 +95,7 @@ def of(where: Places, noun: str, extensions: Collection[str], labels: str = "") 
         else:
             rows = _of_list(place, noun, extensions)
     if labels:
-        rows = [_by_folder(row, root) for row in rows]
+        rows = [_by_folder(row, root) for row in rows] if labels == "folder" else _by_file(rows)
         return _listing(rows, sorted({row.label for row in rows}))
     return _listing(rows, _names(rows))
 
@@ -202,6 +204,13 @@ def _by_folder(row: _Row, root: str) -> _Row:
             "that has the name of its class."
         )
     return dataclasses.replace(row, label=folder.rsplit("/", 1)[-1])
+
+
+def _by_file(rows: Sequence[_Row]) -> list[_Row]:
+    common = os.path.commonprefix([row.path.split("/")[:-1] for row in rows])
+    return [
+        dataclasses.replace(row, label="/".join(row.path.split("/")[len(common) :])) for row in rows
+    ]
 
 
 def _names(rows: Sequence[_Row]) -> list[str]:

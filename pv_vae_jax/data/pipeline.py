@@ -4,40 +4,23 @@
     example i -> source, clip, draw, mask: functions of (seed, i)                       (1)
     element(step) = the examples i0 + rows of this host                                 (2)
 
-Equation (2) is a pure function of (seed, step, host, hosts), mapped by grain over the steps; so any
-number of threads, workers and hosts gives the same order, and a resumed run starts at its step.
+Equation (2) is pure; data/batches.py maps it over the steps.
 
     source of i: a fixed interleave of period W = sum of weights;  its n-th example is clip
     permutation(seed, source, n div length)[n mod length]                               (3)
 """
 
-import functools
-import logging
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-import grain
 import numpy as np
-from absl import flags
 
-from pv_vae_jax.core import dims, rng
+from pv_vae_jax.core import dims
 from pv_vae_jax.data.batch import Batch
+from pv_vae_jax.data.batches import Batches, permutation
 from pv_vae_jax.data.buckets import Bucket, Schedule
 from pv_vae_jax.data.clips import Augment, Clip, ClipError, Draw
 from pv_vae_jax.data.sources import Source
 from pv_vae_jax.withholding import Withholding
-
-ATTEMPTS = 8
-LAST_STEP = 2**40
-
-log = logging.getLogger(__name__)
-
-
-@functools.lru_cache(maxsize=8)
-def _permutation(seed: int, source: int, epoch: int, length: int) -> np.ndarray:
-    """Four bytes a clip: 4 MB for a million, kept for two epochs of up to four sources."""
-    order = rng.host_generator(seed, "epoch", source, epoch).permutation(length)
-    return order.astype(np.uint32 if length <= 2**32 else np.int64)
 
 
 def _interleave(weights: Sequence[int]) -> list[int]:
@@ -46,17 +29,7 @@ def _interleave(weights: Sequence[int]) -> list[int]:
     return [source for _, source in sorted(places)]
 
 
-def _start_worker(worker: int, workers: int) -> None:
-    """A worker never touches an accelerator, and shares the cores with the others."""
-    import cv2
-    import jax
-
-    os.environ["JAX_PLATFORMS"] = "cpu"
-    jax.config.update("jax_platforms", "cpu")
-    cv2.setNumThreads(1)
-
-
-class TrainingData:
+class TrainingData(Batches):
     """Batches for training or evaluation.
 
     Attributes:
@@ -66,6 +39,8 @@ class TrainingData:
       classes: kind of source to the names of its labels by number, where they have names.
       replaced: clips that failed so far and were replaced, name to (count, last reason).
     """
+
+    kind = Batch
 
     def __init__(
         self,
@@ -100,11 +75,9 @@ class TrainingData:
         self.refused = {n: why for s in self.sources for n, why in s.refused.items()}
         named = {type(s).__name__: getattr(s, "classes", ()) for s in self.sources}
         self.classes = {kind: tuple(names) for kind, names in named.items() if names}
-        self.schedule = Schedule(buckets, seed)
+        super().__init__(Schedule(buckets, seed), seed)
         self.frames, self.groups = frames, dims.groups_of(frames, temporal)
-        self.withholding, self.seed, self.augment = withholding, seed, augment
-        self.spatial = spatial
-        self.replaced: dict[str, tuple[int, str]] = {}
+        self.withholding, self.augment, self.spatial = withholding, augment, spatial
         self._turns = _interleave([int(weight) for _, weight in pairs])
 
     def which(self, example: int) -> tuple[int, int]:
@@ -116,7 +89,7 @@ class TrainingData:
         epoch, place = divmod(period * per_period + before, length)
         if self.augment is None:
             return number, place
-        return number, int(_permutation(self.seed, number, epoch, length)[place])
+        return number, int(permutation(self.seed, number, epoch, length)[place])
 
     def example(self, example: int, height: int, width: int) -> tuple[Clip, list[ClipError]]:
         """The clip of an example, and those that failed before it.
@@ -124,22 +97,15 @@ class TrainingData:
         Attempt ``a > 0`` draws another clip of the same source from (seed, example, a).
         """
         number, j = self.which(example)
-        source, failed = self.sources[number], []
-        for attempt in range(ATTEMPTS):
-            draw = (
-                Draw() if self.augment is None else self.augment.draw(self.seed, example, attempt)
-            )
-            if attempt:
-                random = rng.host_generator(self.seed, "replacement", example, attempt)
-                j = int(random.integers(len(source)))
-            try:
-                return source.clip(j, draw, self.frames, height, width), failed
-            except ClipError as error:
-                failed.append(error)
-        raise ValueError(
-            f"{ATTEMPTS} clips in a row could not be read for example {example}, the last one "
-            f"{failed[-1]}. Check the files, then start the same command again."
-        )
+        source = self.sources[number]
+
+        def read(j: int, attempt: int) -> Clip:
+            draw = Draw()
+            if self.augment is not None:
+                draw = self.augment.draw(self.seed, example, attempt)
+            return source.clip(j, draw, self.frames, height, width)
+
+        return self.read_or_replace(example, j, len(source), read)
 
     def observed(self, step: int, example: int) -> np.ndarray:
         """What is seen of an example at a step: bool ``[G, h', w']``."""
@@ -149,8 +115,7 @@ class TrainingData:
 
     def element(self, step: int, host: int = 0, hosts: int = 1) -> dict:
         """Equation (2) as NumPy arrays, with the failures under ``failed``."""
-        bucket, start = self.schedule.bucket(step), self.schedule.start(step)
-        indices = [start + row for row in bucket.rows_of(host, hosts)]
+        bucket, indices = self.schedule.bucket(step), self.indices(step, host, hosts)
         made = [self.example(index, bucket.height, bucket.width) for index in indices]
         masks = [self.observed(step, index) for index in indices]
         return {
@@ -160,43 +125,3 @@ class TrainingData:
             "label": np.array([clip.label for clip, _ in made], np.int32),
             "failed": [(error.name, error.reason) for _, failed in made for error in failed],
         }
-
-    def batches(
-        self, start_step: int = 0, host: int = 0, hosts: int = 1, workers: int = 0, threads: int = 2
-    ) -> Iterator[Batch]:
-        """The batches of one host from ``start_step`` on, without end.
-
-        Args:
-          start_step: the first step; nothing before it is read.
-          host: which of ``hosts`` this is.
-          hosts: how many share each global batch, in contiguous blocks of rows.
-          workers: processes that make batches; 0 makes them in threads of this one.  The main
-            module of the program is imported by each, so it needs ``if __name__ == "__main__"``.
-          threads: threads of each process; 0 makes each batch when it is asked for.
-        """
-        for bucket in self.schedule.buckets:
-            bucket.rows_of(host, hosts)
-        steps = grain.MapDataset.range(start_step, LAST_STEP)
-        element = functools.partial(self.element, host=host, hosts=hosts)
-        elements = steps.map(element).to_iter_dataset(
-            grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
-        )
-        if workers:
-            if not flags.FLAGS.is_parsed():
-                flags.FLAGS.mark_as_parsed()  # grain reads flags of its own
-            options = grain.MultiprocessingOptions(num_workers=workers)
-            elements = elements.mp_prefetch(options, worker_init_fn=_start_worker)
-        iterator = iter(elements)
-        try:
-            for arrays in iterator:
-                self._count(arrays.pop("failed"))
-                yield Batch(**arrays)
-        finally:
-            iterator.close()  # ends threads and workers
-
-    def _count(self, failed: list[tuple[str, str]]) -> None:
-        """Counts replaced clips, and says each one's name once."""
-        for name, reason in failed:
-            if name not in self.replaced:
-                log.warning("%s fails and is replaced by another clip: %s", name, reason)
-            self.replaced[name] = (self.replaced.get(name, (0, ""))[0] + 1, reason)

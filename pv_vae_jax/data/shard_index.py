@@ -5,9 +5,8 @@
     SPLIT.frames.npy   int32, the frames of each record, shard after shard
     classes.json       names of the labels by number, where labels have names
 
-``sha256`` is that of the same JSON without it (sorted keys, no spaces), so a damaged or edited
-index is told; ``frames`` is the sha256 of the .npy file.  A million records start in
-milliseconds, and no shard is opened.
+``sha256`` is the index's own (data/sealed.py); ``frames`` that of the .npy file.  A million records
+start in milliseconds, and no shard is opened.
 """
 
 import hashlib
@@ -15,22 +14,17 @@ import io
 import json
 import os
 import pathlib
-import shutil
 from typing import Any
 
 import numpy as np
 
-from pv_vae_jax.core import cache, storage
+from pv_vae_jax.core import storage
+from pv_vae_jax.data import sealed
 
 VERSION = 1
 NAME = "index.json"
 CLASSES = "classes.json"
 SPLITS = ("train", "held_out")
-
-
-def _canonical(index: dict[str, Any]) -> bytes:
-    rest = {key: value for key, value in index.items() if key != "sha256"}
-    return json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()
 
 
 def write(
@@ -54,9 +48,7 @@ def write(
             "shards": [{**shard, "records": len(shard["records"])} for shard in shards],
             "frames": hashlib.sha256(file.getvalue()).hexdigest(),
         }
-    index["sha256"] = hashlib.sha256(_canonical(index)).hexdigest()
-    storage.write(folder / NAME, json.dumps(index, sort_keys=True, indent=1).encode() + b"\n")
-    return index
+    return sealed.write(folder / NAME, index)
 
 
 def read(folder: str | os.PathLike) -> dict[str, Any]:
@@ -67,28 +59,7 @@ def read(folder: str | os.PathLike) -> dict[str, Any]:
       ValueError: it is damaged or of another version.
       OSError: it cannot be read; the system says why.
     """
-    path = storage.path(folder) / NAME
-    try:
-        text = storage.read(path)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise FileNotFoundError(
-            f"no {NAME} at {path.parent}: give the folder that launch.prepare_data has finished "
-            "(the same command goes on with one that it has not)."
-        ) from error
-    try:
-        index = json.loads(text)
-        known, version = index["sha256"], index["version"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not an index of shards, or damaged: {error}.") from error
-    if version != VERSION:
-        raise ValueError(f"{path} is of version {version}, this program reads {VERSION}.")
-    found = hashlib.sha256(_canonical(index)).hexdigest()
-    if found != known:
-        raise ValueError(
-            f"{path} is damaged: its sha256 is {found[:16]} where it says {str(known)[:16]}; copy "
-            "it again, or prepare the data again."
-        )
-    return index
+    return sealed.read(storage.path(folder) / NAME, VERSION, "shards", "launch.prepare_data")
 
 
 def frames(folder: str | os.PathLike, index: dict[str, Any], split: str) -> np.ndarray:
@@ -123,29 +94,3 @@ def classes(folder: str | os.PathLike) -> tuple[str, ...]:
     """The names of the labels by number; none where labels are numbers, or there are none."""
     path = storage.path(folder) / CLASSES
     return tuple(json.loads(storage.read(path))) if storage.exists(path) else ()
-
-
-def here(folder: str | os.PathLike, shard: dict[str, Any]) -> pathlib.Path:
-    """A shard as a file of this machine: itself, or where its one copy stands in the cache."""
-    if not storage.is_url(folder):
-        return pathlib.Path(folder) / shard["name"]
-    return cache.folder("shards") / shard["sha256"][:32] / shard["name"]
-
-
-def fetch(folder: str | os.PathLike, shard: dict[str, Any]) -> None:
-    """Copies a shard that stands at a URL, once, and compares its sha256.
-
-    Raises:
-      ValueError: the bytes are not those that the index names.
-      OSError: it cannot be read, or not be kept.
-    """
-    path = here(folder, shard)
-    if not storage.is_url(folder) or path.exists():
-        return
-    with storage.here(storage.path(folder) / shard["name"]) as copy:
-        with copy.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != shard["sha256"]:
-            raise ValueError(f"sha256 is {found[:16]} where the index says {shard['sha256'][:16]}")
-        with storage.whole(path) as partial:
-            shutil.move(copy, partial)

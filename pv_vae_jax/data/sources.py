@@ -9,6 +9,8 @@ so an epoch passes each part of each file about once, whatever the lengths of th
 """
 
 import dataclasses
+import hashlib
+import json
 import math
 import os
 from collections.abc import Sequence
@@ -96,7 +98,7 @@ class VideoFiles:
             (0.9, 1) share no frame.
           every: frames per clip of an epoch, see (1).
           progress: shows a bar while probing; say False on all processes but the first.
-          labels: "" for those of a list, "folder" for the names of the folders.
+          labels: "" for those of a list, "folder" or "file" (data/listing.py).
 
         Raises:
           FileNotFoundError: nothing there, or no usable video; the message lists the reasons.
@@ -122,6 +124,17 @@ class VideoFiles:
         self.entries, self._items = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         spans = [end - first for first, end in map(self._frames_of, self.entries)]
         self._ends = slots.ends(spans, self.every)
+
+    @property
+    def sha256(self) -> str:
+        """Of names, sizes, frames, labels and captions of the files, and of the span."""
+        pairs = zip(self.entries, self._items, strict=True)
+        files = [
+            [entry.path, entry.size, entry.frames, item.label, item.caption]
+            for entry, item in pairs
+        ]
+        text = json.dumps([self.span, self.every, self.classes, files])
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def _frames_of(self, entry: manifest.Entry) -> tuple[int, int]:
         """First frame of the span and the one after its last."""

@@ -14,8 +14,8 @@ from pv_vae_jax.core import storage
 from pv_vae_jax.evaluation import any_size, held_out, pictures
 from pv_vae_jax.losses import perceptual
 from pv_vae_jax.models.video_vae import VideoVAE
-from pv_vae_jax.training.run import Run
 from pv_vae_jax.training.stages import Stage
+from pv_vae_jax.training.vae_run import VAERun
 
 BATCH = 8
 PICTURE_RATE = 6.0  # frames per second of the films
@@ -24,7 +24,7 @@ PICTURE_RATE = 6.0  # frames per second of the films
 class Evaluate:
     """An evaluator for training/loop.py; clips are read once, when they are first needed."""
 
-    def __init__(self, run: Run):
+    def __init__(self, run: VAERun):
         self._run = run
         judge = run.config["runtime"]["lpips"]
         self._lpips = perceptual.load(judge) if judge else None

@@ -12,7 +12,8 @@ from typing import Any
 
 import jax
 
-from pv_vae_jax.evaluation import figures, judging, placing, protocol, results, speed, videos
+from pv_vae_jax.core import trees
+from pv_vae_jax.evaluation import figures, judging, protocol, results, speed, videos
 from pv_vae_jax.evaluation.looking import Looking, Reconstruction
 from pv_vae_jax.evaluation.measuring import Spent, Video, measure
 from pv_vae_jax.evaluation.protocol import Protocol
@@ -20,6 +21,7 @@ from pv_vae_jax.evaluation.rows import Folder, Row
 from pv_vae_jax.losses import perceptual
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.pretrained import c3d, i3d
+from pv_vae_jax.sharding import local
 from pv_vae_jax.zoo import registry
 
 REAL = "real"  # the label of the videos that samples are compared with
@@ -99,12 +101,12 @@ def reconstruction(setup: Setup, vae: VideoVAE, about: dict[str, Any]) -> dict[s
     vae.spec.latent_shape(used.frames, used.height, used.width)  # or a sentence
     judges = {
         "judge": results.judged(setup.features),
-        "lpips": {"sha256": results.digest_of(setup.lpips.params)},
+        "lpips": {"sha256": trees.digest(setup.lpips.params)},
     }
     spent = Spent()
     rows_of = Reconstruction(vae, about["label"], setup.features, setup.lpips, spent)
     folder = Folder(setup.out / about["label"])
-    folder.open(results.made(used, judges) | {"model": results.digest_of(vae.params)})
+    folder.open(results.made(used, judges) | {"model": trees.digest(vae.params)})
     rows, replaced = _measured(setup, folder, rows_of, spent)
     found = {
         "model": about,
@@ -167,7 +169,7 @@ def placed(vae: VideoVAE, dtype: str) -> VideoVAE:
     fields = vae.config["fields"] | {"dtype": dtype}
     config = vae.config | {"fields": fields}
     module = registry.build(config["name"], **fields)
-    return VideoVAE(module, placing.whole(vae.params), vae.mean, vae.std, config)
+    return VideoVAE(module, local.whole(vae.params), vae.mean, vae.std, config)
 
 
 def _of_task(used: Protocol, task: str) -> Protocol:

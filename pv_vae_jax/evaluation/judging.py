@@ -11,8 +11,8 @@ import hashlib
 import numpy as np
 
 from pv_vae_jax.core import cache, storage
-from pv_vae_jax.evaluation import placing
 from pv_vae_jax.pretrained.judge import Judge
+from pv_vae_jax.sharding import local
 
 
 def digest(video: np.ndarray) -> str:
@@ -51,9 +51,9 @@ class Features:
         missing = sorted({i: None for i, each in enumerate(digests) if known[each] is None})
         if missing:
             # Always whole batches, so that there is one program, and an equal part on each device.
-            size = -(-len(videos) // placing.devices()) * placing.devices()
+            size = -(-len(videos) // local.devices()) * local.devices()
             filled = missing + missing[:1] * (size - len(missing))
-            found = np.asarray(self.judge.logits(placing.split(videos[filled])), np.float32)
+            found = np.asarray(self.judge.logits(local.split(videos[filled])), np.float32)
             self.computed += len(missing)
             for i, vector in zip(missing, found, strict=False):
                 if not np.isfinite(vector).all():

@@ -13,12 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from pv_vae_jax.core import pixels
-from pv_vae_jax.evaluation import judging, placing
+from pv_vae_jax.evaluation import judging
 from pv_vae_jax.evaluation.measuring import Spent, Video
 from pv_vae_jax.evaluation.rows import Row
 from pv_vae_jax.losses.perceptual import LPIPS
 from pv_vae_jax.metrics import fidelity
 from pv_vae_jax.models.video_vae import VideoVAE
+from pv_vae_jax.sharding import local
 
 
 @dataclasses.dataclass
@@ -49,9 +50,7 @@ class Reconstruction:
             results = self._results(videos, clips)
         with self.spent.on("judging"):
             original, result = self.features(clips), self.features(results)
-            lpips = np.asarray(
-                _lpips(self.lpips, *map(placing.split, (clips, results))), np.float64
-            )
+            lpips = np.asarray(_lpips(self.lpips, *map(local.split, (clips, results))), np.float64)
         with self.spent.on("psnr and ssim"):
             pair = clips[: len(videos)], results[: len(videos)]
             psnr, ssim = fidelity.psnr(*pair), fidelity.ssim(*pair)
@@ -67,7 +66,7 @@ class Reconstruction:
         ]
 
     def _results(self, videos: Sequence[Video], clips: np.ndarray) -> np.ndarray:
-        again = self.vae.decode(self.vae.encode(placing.split(clips)))
+        again = self.vae.decode(self.vae.encode(local.split(clips)))
         finite = np.asarray(jnp.isfinite(again).all(axis=(1, 2, 3, 4)))
         for video, good in zip(videos, finite, strict=False):
             if not good:

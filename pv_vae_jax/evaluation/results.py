@@ -9,16 +9,14 @@ at the same pixels through the same networks.
 
 import dataclasses
 import datetime
-import hashlib
 import json
 import platform
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
-import numpy as np
 
-from pv_vae_jax.core import storage, trees
+from pv_vae_jax.core import storage
 from pv_vae_jax.evaluation import datasets, figures, judging, protocol, tables
 from pv_vae_jax.evaluation.measuring import Spent
 from pv_vae_jax.evaluation.protocol import Protocol
@@ -33,14 +31,6 @@ def judged(features: judging.Features) -> dict[str, str]:
     """What a result says of a judge."""
     judge = features.judge
     return {"name": judge.name, "sha256": judge.sha256, "prepared": judge.prepared}
-
-
-def digest_of(params: Any) -> str:
-    """sha256 of all parameters, by path."""
-    total = hashlib.sha256()
-    for path, leaf in sorted(trees.flatten(params).items()):
-        total.update(f"{path}{leaf.shape}".encode() + np.ascontiguousarray(leaf).tobytes())
-    return total.hexdigest()
 
 
 def made(used: Protocol, judges: dict[str, Any]) -> dict[str, Any]:

@@ -15,15 +15,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.sharding import Mesh, NamedSharding
+from jax.sharding import Mesh
 
 from pv_vae_jax.core import dims, trees
 from pv_vae_jax.data.batch import Batch
 from pv_vae_jax.losses import perceptual
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.sharding.split import Split
-from pv_vae_jax.training import placement, splitting, vae_step
+from pv_vae_jax.training import placement, shapes, splitting, vae_step
 from pv_vae_jax.training.run import Run
 from pv_vae_jax.training.stages import Stage
 from pv_vae_jax.withholding import masks
@@ -48,37 +47,11 @@ class Ahead:
     optimizer: int
 
 
-def bytes_on_one(tree: Any) -> int:
-    """Of shapes with shardings, on one device."""
-    return sum(
-        int(np.prod(leaf.sharding.shard_shape(leaf.shape))) * leaf.dtype.itemsize
-        for leaf in jax.tree.leaves(tree)
-    )
-
-
-def _with(shapes: Any, shardings: Any) -> Any:
-    return jax.tree.map(
-        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-        shapes,
-        shardings,
-    )
-
-
-def _everywhere(shapes: Any, sharding: NamedSharding) -> Any:
-    return _with(shapes, jax.tree.map(lambda _: sharding, shapes))
-
-
 def _batch(run: Run, stage: Stage, bucket: tuple[int, ...], mesh: Mesh) -> Batch:
     height, width, count, *_ = bucket
     groups, rows, columns, _ = run.module.spec.latent_shape(stage.data.frames, height, width)
     cells = (1, 1) if stage.withholding.kind in masks.WHOLE else (rows, columns)
-    shapes = Batch(
-        video=jax.ShapeDtypeStruct((count, stage.data.frames, height, width, 3), jnp.uint8),
-        observed=jax.ShapeDtypeStruct((count, groups, *cells), jnp.bool_),
-        index=jax.ShapeDtypeStruct((count,), jnp.uint32),
-        label=jax.ShapeDtypeStruct((count,), jnp.int32),
-    )
-    return _everywhere(shapes, meshes.over_data(mesh))
+    return shapes.clips(mesh, (count, stage.data.frames, height, width), (groups, *cells))
 
 
 def _lpips(stage: Stage, mesh: Mesh) -> perceptual.LPIPS | None:
@@ -94,7 +67,7 @@ def _lpips(stage: Stage, mesh: Mesh) -> perceptual.LPIPS | None:
         for level, width in enumerate(network.channels, start=1)
     }
     judge = perceptual.LPIPS({"backbone": backbone, "heads": heads}, network)
-    return _everywhere(judge, meshes.replicated(mesh))
+    return shapes.everywhere(judge, meshes.replicated(mesh))
 
 
 def update(
@@ -119,7 +92,7 @@ def update(
         placed.shardings,
         meshes.over_data(mesh),
     )
-    state = _with(placed.shapes, placed.shardings)
+    state = shapes.placed(placed.shapes, placed.shardings)
     return function, (state, _batch(run, stage, bucket, mesh), judge)
 
 
@@ -129,14 +102,14 @@ def _train(run: Run, stage: Stage, bucket: tuple[int, ...], mesh: Mesh, withheld
     program = vae_step.Program(withheld, gan="gan" in stage.weights)
     function, arguments = update(run, placed, bucket, program, _lpips(stage, mesh))
     state = arguments[0]
-    parameters = bytes_on_one(state.params)
-    return Ahead(function, arguments, parameters, bytes_on_one(state) - parameters)
+    parameters = shapes.bytes_on_one(state.params)
+    return Ahead(function, arguments, parameters, shapes.bytes_on_one(state) - parameters)
 
 
 def _serve(what: str, run: Run, stage: Stage, bucket: tuple[int, ...], mesh: Mesh) -> Ahead:
     height, width, count, *_ = bucket
     meshes.check_batch(mesh, count, 1)
-    params = _everywhere(jax.eval_shape(run.initial_params), meshes.replicated(mesh))
+    params = shapes.everywhere(jax.eval_shape(run.initial_params), meshes.replicated(mesh))
     shape = (count, stage.data.frames, height, width, 3)
     method = "posterior"
     if what == "decode":
@@ -150,7 +123,7 @@ def _serve(what: str, run: Run, stage: Stage, bucket: tuple[int, ...], mesh: Mes
         clips = jax.eval_shape(lambda clips: module.padded(clips, method), clips)
     function = jax.jit(lambda params, clips: apply({"params": params}, clips), out_shardings=where)
     clips = jax.ShapeDtypeStruct(clips.shape, clips.dtype, sharding=where)
-    return Ahead(function, (params, clips), bytes_on_one(params), 0)
+    return Ahead(function, (params, clips), shapes.bytes_on_one(params), 0)
 
 
 def program(

@@ -1,6 +1,8 @@
 """The training loop: every stage in turn, resumed where it was, stopped where all hosts agree.
 
-    for each stage: resume or begin -> steps -> calibrate the latent statistics -> last checkpoint
+    for each stage: resume or begin -> steps -> finish -> last checkpoint
+
+Video VAE and generator alike (run.py); a video VAE calibrates its latent statistics to finish.
 
 The host waits for the device only on logging steps.  A run that is stopped, killed or preempted
 goes on bit for bit when the same command is given again.
@@ -10,27 +12,23 @@ import contextlib
 import functools
 import pathlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 
-from pv_vae_jax.core import trees
-from pv_vae_jax.data.batch import Batch
-from pv_vae_jax.losses.perceptual import LPIPS
-from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.sharding import mesh as meshes
-from pv_vae_jax.training import calibration, reporting, restore
+from pv_vae_jax.training import reporting, restore
 from pv_vae_jax.training import state as states
 from pv_vae_jax.training import workdir as workdirs
 from pv_vae_jax.training.intervals import Interval
 from pv_vae_jax.training.placement import Placement, of_run
 from pv_vae_jax.training.profiling import Profile
 from pv_vae_jax.training.programs import Programs
-from pv_vae_jax.training.run import Run
-from pv_vae_jax.training.stages import Stage
+from pv_vae_jax.training.run import Run, Stage
 from pv_vae_jax.training.stopping import StopRequests
 
 # (model, stage, folder for pictures) -> values to record
-Evaluator = Callable[[VideoVAE, Stage, pathlib.Path], dict[str, float]]
+Evaluator = Callable[[Any, Stage, pathlib.Path], dict[str, float]]
 
 
 class StageLoop:
@@ -54,9 +52,9 @@ class StageLoop:
         self._kinds = [device.device_kind for device in self.mesh.devices.flat]
 
     @functools.cached_property
-    def _judge(self) -> LPIPS | None:
+    def _constants(self) -> Any:
         """Loaded when the first update asks: a stage that is finished needs none."""
-        return meshes.put_replicated(self.mesh, self.run.lpips(self.stage))
+        return meshes.put_replicated(self.mesh, self.run.constants(self.stage))
 
     def finished(self) -> bool:
         """Whether the stage's last step, calibration included, is in a checkpoint."""
@@ -75,11 +73,11 @@ class StageLoop:
     def _evaluate(self, state: states.TrainState, step: int) -> dict[str, float]:
         if self.evaluate is None:
             return {}
-        vae = restore.video_vae(self.run, state)  # gathered by all processes, judged by one
+        model = restore.model_of(self.run, state)  # gathered by all processes, judged by one
         if jax.process_index():
             return {}
         folder = self.workdir / "pictures" / f"{self.stage.name}-{step:07d}"
-        return self.evaluate(vae, self.stage, folder)
+        return self.evaluate(model, self.stage, folder)
 
     def train(
         self, state: states.TrainState, stop: StopRequests, earlier: tuple[str, ...]
@@ -102,9 +100,15 @@ class StageLoop:
             self.runtime["threads"],
         )
         reporter = reporting.Reporter(
-            self.workdir, self.stage.name, earlier, start, last, jax.process_index() == 0
+            self.workdir,
+            self.stage.name,
+            earlier,
+            start,
+            last,
+            jax.process_index() == 0,
+            self.run.shown,
         )
-        programs = Programs(self.run, self.placement, data, self._judge, start, last)
+        programs = Programs(self.run, self.placement, data, self._constants, start, last)
         profile = Profile(self.run.config["profile"], self.workdir)
         with (
             contextlib.closing(reporter),
@@ -147,12 +151,12 @@ class StageLoop:
 
     def _update(
         self, programs: Programs, interval: Interval, state: states.TrainState, step: int,
-        batch: Batch,
+        batch: Any,
     ) -> states.TrainState:  # fmt: skip
         """Update number ``step`` with this host's rows of the batch."""
         program, flops = interval.timed("compile", programs.at, step)
         with jax.profiler.StepTraceAnnotation("update", step_num=step):
-            state, report = program(state, meshes.put_batch(self.mesh, batch), self._judge)
+            state, report = program(state, meshes.put_batch(self.mesh, batch), self._constants)
         interval.add(report, len(batch.index) * self.parts, flops)
         return state
 
@@ -169,15 +173,8 @@ class StageLoop:
             )
 
     def finish(self, state: states.TrainState) -> states.TrainState:
-        """Calibrates the latent statistics if the stage trained the encoder, and saves."""
-        trained, _ = trees.partition(state.params, self.stage.trainable)
-        if "encoder" in trained:
-            videos = self.run.calibration_videos(self.stage, self.runtime["calibration_batches"])
-            mean, std = calibration.latent_statistics(
-                self.run.module, meshes.to_host(states.model_params(state)), videos
-            )
-            statistics = meshes.put_replicated(self.mesh, {"latent_mean": mean, "latent_std": std})
-            state = state.replace(**statistics)
+        """Ends the stage as its run says, and saves."""
+        state = self.run.finish(self.stage, self.mesh, state)
         self._save(state, self.stage.steps)
         return state
 
@@ -187,7 +184,7 @@ def train(
     workdir: pathlib.Path,
     evaluate: Evaluator | None = None,
     placements: Sequence[Placement] | None = None,
-) -> VideoVAE | None:
+) -> Any:
     """Runs all stages; the same call goes on where it was.
 
     Args:
@@ -213,4 +210,4 @@ def train(
             if not complete:
                 return None
             before, offset, earlier = state, offset + stage.steps, (*earlier, stage.name)
-    return restore.video_vae(run, before)
+    return restore.model_of(run, before)

@@ -9,27 +9,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import numpy as np
 from jax.sharding import Mesh
 
 from pv_vae_jax.core import storage, trees
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.sharding import rules, table
-from pv_vae_jax.training import adversary as adversaries
 from pv_vae_jax.training import splitting
 from pv_vae_jax.training import state as states
-from pv_vae_jax.training.run import Run
-from pv_vae_jax.training.stages import Stage
+from pv_vae_jax.training.run import Run, Stage
 
 
 def start(
     run: Run, stage: Stage, params: trees.Tree, mean: Any, std: Any, discriminator: trees.Tree
 ) -> states.TrainState:
     """The state at the first step of a stage; ``discriminator``: its variables, {} without one."""
-    adversary = {}
-    if discriminator:
-        adversary = adversaries.start(discriminator, len(run.discriminator.kinds), stage)
-    return states.start(params, mean, std, stage, adversary)
+    return states.start(params, mean, std, stage, run.initial_adversary(stage, discriminator))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +94,7 @@ def of(run: Run, stage: Stage, mesh: Mesh, params: trees.Tree | None = None) -> 
     """
     for _, _, batch, _ in stage.data.buckets:
         meshes.check_batch(mesh, batch, stage.optimizer.accumulate)
-    splitting.check(run, stage, mesh, params)
+    run.check_placement(stage, mesh, params)
     return of_state(stage, mesh, shapes(run, stage, params), **settings(run))
 
 
@@ -125,11 +119,11 @@ def settings(run: Run) -> dict[str, Any]:
 
 def shapes(run: Run, stage: Stage, params: trees.Tree | None = None) -> states.TrainState:
     """The train state of a stage as ``jax.ShapeDtypeStruct``; nothing is allocated."""
-    channels = np.zeros(run.module.spec.channels, np.float32)
     params = jax.eval_shape(run.initial_params) if params is None else params
+    statistics = run.initial_statistics()
 
     def fresh(params):
-        return start(run, stage, params, channels, channels, run.initial_discriminator(stage))
+        return start(run, stage, params, *statistics, run.initial_discriminator(stage))
 
     return jax.eval_shape(fresh, params)
 

@@ -1,31 +1,27 @@
 """The programs of a stage, compiled before they are needed.
 
-    program of a step = (how many groups `slice` leaves out, GAN, R1; bucket)                 (1)
+    program of a step = Run.program(stage, data, step)                                        (1)
 
-(1) is a function of (seed, step) (data/pipeline.py), so a thread looks ``AHEAD`` steps ahead and
-compiles, one after the other in the order of first use, while the devices work.  A step waits only
-if its own program is not ready, and before a program's first step for the hosts whose compiler is
-slower: collectives of CPUs and GPUs do not wait that long.  Its model FLOPs are counted from the
-same trace.
+(1) is a function of (seed, step), so a thread looks ``AHEAD`` steps ahead and compiles, one after
+the other in the order of first use, while the devices work.  A step waits only if its own program
+is not ready, and before a program's first step for the hosts whose compiler is slower: collectives
+of CPUs and GPUs do not wait that long.  Its model FLOPs are counted from the same trace.
 """
 
 import concurrent.futures
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import jax
 from orbax.checkpoint import multihost
 
-from pv_vae_jax.data.buckets import Bucket
-from pv_vae_jax.data.pipeline import TrainingData
-from pv_vae_jax.training import ahead, throughput, vae_step
+from pv_vae_jax.training import throughput
 from pv_vae_jax.training.placement import Placement
-from pv_vae_jax.training.run import Run
+from pv_vae_jax.training.run import Data, Run
 
 AHEAD = 1000  # steps
 SLOWEST = 3600  # seconds that the slowest host may compile longer than the fastest
 
-Key = tuple[vae_step.Program, Bucket]
 Compiled = tuple[Callable, int | None]  # the program, its model FLOPs if they are known
 
 
@@ -33,26 +29,20 @@ class Programs:
     """The programs of the steps from ``start`` to ``last``; close it at the end."""
 
     def __init__(
-        self, run: Run, placement: Placement, data: TrainingData, judge: Any, start: int, last: int
+        self, run: Run, placement: Placement, data: Data, constants: Any, start: int, last: int
     ):
-        """Begins to compile; ``judge`` is LPIPS on the devices, or None."""
+        """Begins to compile; ``constants``: those of the stage on the devices, or None."""
         self._run, self._placement, self._data = run, placement, data
-        self._judge = jax.tree.map(_shape, judge)
+        self._constants = jax.tree.map(_shape, constants)
         self._thread = concurrent.futures.ThreadPoolExecutor(1, "compile")
-        self._found: dict[Key, concurrent.futures.Future[Compiled]] = {}
-        self._keys: dict[int, Key] = {}  # of the steps that are in sight
-        self._begun: set[Key] = set()
+        self._found: dict[Hashable, concurrent.futures.Future[Compiled]] = {}
+        self._keys: dict[int, Hashable] = {}  # of the steps that are in sight
+        self._begun: set[Hashable] = set()
         self._seen, self._last = start, last
 
-    def key(self, step: int) -> Key:
+    def key(self, step: int) -> Hashable:
         """Equation (1)."""
-        stage, data = self._placement.stage, self._data
-        bucket, withheld = data.schedule.bucket(step), 0
-        if stage.withholding.way == "slice":
-            withheld = int((~data.observed(step, data.schedule.start(step))).sum())
-        gan = "gan" in stage.weights and stage.adversarial.runs_at(step)
-        penalty = gan and stage.adversarial.penalises_at(step)
-        return vae_step.Program(withheld, gan, penalty), bucket
+        return self._run.program(self._placement.stage, self._data, step)
 
     def at(self, step: int) -> Compiled:
         """The program of a step, asked for once; waits for it, and has the thread look ahead."""
@@ -70,10 +60,8 @@ class Programs:
             multihost.get_barrier_sync_fn()(key=name, timeout_ms=SLOWEST * 1000)
         return compiled
 
-    def _compiled(self, key: Key) -> Compiled:
-        program, bucket = key
-        form = bucket.height, bucket.width, bucket.batch
-        step, args = ahead.update(self._run, self._placement, form, program, self._judge)
+    def _compiled(self, key: Hashable) -> Compiled:
+        step, args = self._run.update(self._placement, key, self._constants)
         return step.lower(*args).compile(), throughput.model_flops(step, *args)
 
     def close(self) -> None:

@@ -83,14 +83,15 @@ class Reporter:
       start: step at which the stage starts or resumes.
       steps: of the stage, for the progress bar.
       enabled: True on the first process only.
+      shown: names of the values beside the progress bar.
     """
 
     def __init__(
         self, workdir: storage.Where, stage: str, earlier: tuple[str, ...], start: int, steps: int,
-        enabled: bool,
+        enabled: bool, shown: tuple[str, ...] = ("total",),
     ):  # fmt: skip
         self._stage = stage
-        self._enabled = enabled
+        self._enabled, self._shown = enabled, shown
         if not enabled:
             return
         path = storage.path(workdir) / "metrics.jsonl"
@@ -138,7 +139,7 @@ class Reporter:
         if not self._remote:
             self._board.flush()
         if "total" in values:
-            self._bar.set_postfix({name: f"{values[name]:.4g}" for name in ("total", "mse")})
+            self._bar.set_postfix({name: f"{values[name]:.4g}" for name in self._shown})
 
     def flush(self) -> None:
         """Writes what is not written yet, so that a checkpoint is never ahead of the records."""

@@ -12,21 +12,16 @@ import pathlib
 from typing import Any
 
 import jax
-import numpy as np
 from jax.sharding import NamedSharding
 
-from pv_vae_jax.checkpoint import export
 from pv_vae_jax.checkpoint.manager import Checkpoints, abstract_like
 from pv_vae_jax.core import storage, trees
-from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import placement as placements
+from pv_vae_jax.training import runs
 from pv_vae_jax.training import state as states
-from pv_vae_jax.training import workdir as workdirs
 from pv_vae_jax.training.placement import Placement
-from pv_vae_jax.training.run import Run
-from pv_vae_jax.training.stages import Stage
-from pv_vae_jax.zoo import registry
+from pv_vae_jax.training.run import Run, Stage
 
 
 def checkpoints_of(workdir: pathlib.Path, stage: Stage, keep: int = 2) -> Checkpoints:
@@ -34,12 +29,10 @@ def checkpoints_of(workdir: pathlib.Path, stage: Stage, keep: int = 2) -> Checkp
     return Checkpoints(workdir / "checkpoints" / stage.name, keep)
 
 
-def video_vae(run: Run, state: states.TrainState) -> VideoVAE:
+def model_of(run: Run, state: states.TrainState) -> Any:
     """The model that a state holds, as arrays of this host; all processes call it together."""
-    params, mean, std = meshes.to_host(
-        (states.model_params(state), state.latent_mean, state.latent_std)
-    )
-    return VideoVAE(run.module, params, mean, std, run.config["model"])
+    held = meshes.to_host((states.model_params(state), state.latent_mean, state.latent_std))
+    return run.model(*held)
 
 
 def resume(
@@ -52,12 +45,10 @@ def resume(
     return checkpoints.restore(abstract_like(placement.shapes, placement.shardings), step)
 
 
-def _model_at(path: str, model: dict[str, Any]) -> VideoVAE:
+def _model_at(path: str, run: Run) -> Any:
     if storage.is_folder(path):
-        return exported_model(storage.path(path), Run.of(workdirs.read_config(path)))[0]
-    if export.is_export(path):
-        return export.load(path)
-    return registry.from_reference(model["name"], path, **model["fields"])
+        return exported_model(storage.path(path), runs.of_workdir(path))[0]
+    return run.read_model(path)
 
 
 def begin(run: Run, placement: Placement, before: states.TrainState | None) -> states.TrainState:
@@ -68,12 +59,12 @@ def begin(run: Run, placement: Placement, before: states.TrainState | None) -> s
     Raises:
       ValueError: ``init_from`` holds a model of another form.
     """
-    stage, channels = placement.stage, run.module.spec.channels
+    stage = placement.stage
     discriminator = run.initial_discriminator(stage, before.adversary if before else None)
     if stage.init_from:
-        source = _model_at(stage.init_from, run.config["model"])
+        source = _model_at(stage.init_from, run)
         fresh = trees.flatten(jax.eval_shape(run.initial_params))
-        found = registry.with_paddings(run.module, trees.flatten(source.params), run.seed)
+        found = run.leaves_of(source, stage.init_from)
         wrong = [
             path for path in sorted(set(fresh) | set(found))
             if getattr(fresh.get(path), "shape", None) != getattr(found.get(path), "shape", None)
@@ -89,7 +80,7 @@ def begin(run: Run, placement: Placement, before: states.TrainState | None) -> s
         mean, std = before.latent_mean, before.latent_std
     else:
         params = run.initial_params()
-        mean, std = np.zeros(channels, np.float32), np.ones(channels, np.float32)
+        mean, std = run.initial_statistics()
     return _placed(run, placement, params, mean, std, discriminator)
 
 
@@ -109,7 +100,7 @@ def _placed(run: Run, placement: Placement, params, *others) -> states.TrainStat
 
 def exported_model(
     workdir: pathlib.Path, run: Run, stage: str | None = None, step: int | None = None
-) -> tuple[VideoVAE, dict[str, Any]]:
+) -> tuple[Any, dict[str, Any]]:
     """The model of a run, with where it stands: the last stage with a checkpoint by default.
 
     Args:
@@ -133,6 +124,6 @@ def exported_model(
             placement = placements.of_state(each, mesh, placements.shapes(run, each))
             state, position = resume(checkpoints, placement, step)
             checkpoints.close()
-            return video_vae(run, state), position
+            return model_of(run, state), position
         checkpoints.close()
     raise ValueError(f"{workdir} has no complete checkpoint yet.")

@@ -6,7 +6,7 @@ frozen, has neither optimiser slots nor EMA, and keeps its bits.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pv_vae_jax import objective
@@ -161,17 +161,35 @@ class Stage:
     adversarial: Adversarial = Adversarial()
 
 
-def stages_of(config: Mapping[str, Any]) -> tuple[Stage, ...]:
-    """The stages that ``config.run`` names, in its order.
+def named(
+    config: Mapping[str, Any], make: Callable[[str, Mapping[str, Any]], Any]
+) -> tuple[Any, ...]:
+    """``make(name, values)`` of each stage that ``config.run`` names, in its order.
 
     Raises:
       ValueError: a name without a stage, a repeated name, or a value that a stage refuses; the
         message begins with the key.
     """
-    names = tuple(config["run"])
+    names, known = tuple(config["run"]), config["stages"]
     if not names or len(set(names)) != len(names):
         raise ValueError(f"config.run names each stage to run once, in order; got {names}.")
-    return tuple(_stage(name, config["stages"]) for name in names)
+    found = []
+    for name in names:
+        if name not in known:
+            told = ", ".join(sorted(known))
+            raise ValueError(f"config.run names {name!r}; config.stages has: {told}.")
+        try:
+            if known[name]["steps"] < 1:
+                raise ValueError(f"steps is at least 1; got {known[name]['steps']}.")
+            found.append(make(name, known[name]))
+        except ValueError as error:
+            raise ValueError(f"config.stages.{name}: {error}") from error
+    return tuple(found)
+
+
+def stages_of(config: Mapping[str, Any]) -> tuple[Stage, ...]:
+    """The stages of a video VAE's training; ValueError as :func:`named`."""
+    return named(config, _stage)
 
 
 def _adversarial(values: Mapping[str, Any]) -> Adversarial:
@@ -179,25 +197,16 @@ def _adversarial(values: Mapping[str, Any]) -> Adversarial:
     return Adversarial(**{**values, "optimizer": optimizer})
 
 
-def _stage(name: str, stages: Mapping[str, Any]) -> Stage:
-    if name not in stages:
-        known = ", ".join(sorted(stages))
-        raise ValueError(f"config.run names {name!r}; config.stages has: {known}.")
-    values = dict(stages[name])
-    try:
-        if values["steps"] < 1:
-            raise ValueError(f"steps is at least 1; got {values['steps']}.")
-        return Stage(
-            name=name,
-            steps=values["steps"],
-            data=StageData(**values["data"]),
-            withholding=Withholding(**values["withholding"]),
-            weights=objective.check_weights(values["weights"]),
-            trainable=values["trainable"],
-            optimizer=Optimizer(**values["optimizer"]),
-            init_from=values["init_from"],
-            perceptual=Perceptual(**values["perceptual"]),
-            adversarial=_adversarial(values["adversarial"]),
-        )
-    except ValueError as error:
-        raise ValueError(f"config.stages.{name}: {error}") from error
+def _stage(name: str, values: Mapping[str, Any]) -> Stage:
+    return Stage(
+        name=name,
+        steps=values["steps"],
+        data=StageData(**values["data"]),
+        withholding=Withholding(**values["withholding"]),
+        weights=objective.check_weights(values["weights"]),
+        trainable=values["trainable"],
+        optimizer=Optimizer(**values["optimizer"]),
+        init_from=values["init_from"],
+        perceptual=Perceptual(**values["perceptual"]),
+        adversarial=_adversarial(values["adversarial"]),
+    )

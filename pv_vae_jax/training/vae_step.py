@@ -1,9 +1,7 @@
 """One update of a video VAE, and of its discriminator.
 
-    g = mean over micro-batches of dL/d trainable,    params <- params - lr(step) direction(g)
+    g = mean over micro-batches of dL/d trainable,    then update.py
 
-If any element of ``g``, reduced over all devices, is not finite, parameters, slots and EMA keep
-their bits, the skip is counted, and the step (with it the position in the data) advances.
 Parameters that the stage does not train are constants of the gradient: no slots, no EMA, no
 backward pass through a frozen encoder.  Generator and discriminator (training/adversary.py) both
 start from the state before the update and leave each other's bits alone.
@@ -14,8 +12,6 @@ import functools
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import optax
 from flax import linen as nn
 
 from pv_vae_jax import objective
@@ -28,7 +24,7 @@ from pv_vae_jax.sharding import activations
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.sharding.split import Split
 from pv_vae_jax.training import adversary as adversaries
-from pv_vae_jax.training import optimizers
+from pv_vae_jax.training import update
 from pv_vae_jax.training.stages import Stage
 from pv_vae_jax.training.state import TrainState
 
@@ -101,22 +97,7 @@ def _micro_batch(
 def gradients(networks, stage, seed, program, state, judge, batch):
     """Means over the micro-batches, and the summed report."""
     one = functools.partial(_micro_batch, networks, stage, seed, program, state, judge)
-    parts = stage.optimizer.accumulate
-    if parts == 1:
-        return one(batch)
-    # Micro-batch j holds the examples j, j + parts, ...: each device keeps its own rows.
-    micros = jax.tree.map(
-        lambda leaf: jnp.swapaxes(leaf.reshape(-1, parts, *leaf.shape[1:]), 0, 1), batch
-    )
-
-    def add(carry, micro):
-        return jax.tree.map(jnp.add, carry, one(micro)), None
-
-    first = jax.tree.map(lambda leaf: leaf[0], micros)
-    shapes = jax.eval_shape(lambda: one(first))
-    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-    (gradients, report), _ = jax.lax.scan(add, zeros, micros)
-    return jax.tree.map(lambda leaf: leaf / parts, gradients), report
+    return update.accumulated(one, batch, stage.optimizer.accumulate)
 
 
 def train_step(
@@ -151,45 +132,14 @@ def train_step(
     (gradient, against, means), report = gradients(
         networks, stage, seed, program, state, judge, batch
     )
-    trainable, _ = trees.partition(state.params, stage.trainable)
-    norm = optax.tree.norm(gradient)
-    finite = jnp.isfinite(norm)
-    with jax.named_scope("optimiser"):
-        moved, slots, updates, learning_rate = optimizers.update(
-            stage.optimizer, stage.steps, state.step, gradient, state.slots, trainable
-        )
-    ema = {}
-    if stage.optimizer.ema:
-        decay = stage.optimizer.ema
-        ema = jax.tree.map(lambda e, p: decay * e + (1.0 - decay) * p, state.ema, moved)
-
-    def keep_if_not_finite(new, old):
-        return jax.tree.map(lambda n, o: jnp.where(finite, n, o), new, old)
-
-    bad = 1 - finite.astype(jnp.int32)
-    new = state.replace(
-        step=state.step + 1,
-        params=trees.merge(state.params, keep_if_not_finite(moved, trainable)),
-        ema=keep_if_not_finite(ema, state.ema),
-        slots=keep_if_not_finite(slots, state.slots),
-        skipped=state.skipped + bad,
-        skipped_in_row=(state.skipped_in_row + 1) * bad,
-    )
+    new, norms = update.applied(stage, state, gradient)
     if program.gan:
         whole = report["gan/zeroed"][0] == 0
         adversary, values = adversaries.update(
             state.adversary, stage, state.step, against, means, whole
         )
         new, report = new.replace(adversary=adversary), report | values
-    one = jnp.float32(1.0)
-    report |= {
-        "gradient_norm": (norm, one),
-        "update_norm": (learning_rate * optax.tree.norm(updates), one),
-        "parameter_norm": (optax.tree.norm(trainable), one),
-        "learning_rate": (jnp.asarray(learning_rate, jnp.float32), one),
-        "skipped": (bad.astype(jnp.float32), one),
-    }
-    return new, report
+    return new, report | norms
 
 
 def compiled(

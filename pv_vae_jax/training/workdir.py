@@ -4,10 +4,11 @@
     workdir/runs.jsonl           a line a start: date, command, commit, versions, what changed
     workdir/checkpoints/STAGE/   checkpoint/manager.py
     workdir/classes.json         names of labels by number, for each kind of source that has some
+    workdir/latents.json         of a generator: which latents it learns (models/generator.py)
     workdir/metrics.jsonl, tensorboard/, pictures/
 
-``profile``, keys under ``runtime`` and every ``stages.NAME.steps`` may change between starts, and
-the change is logged; all others are the run's identity.
+``profile``, keys under ``runtime`` and ``sampling`` and every ``stages.NAME.steps`` may change
+between starts, and the change is logged; all others are the run's identity.
 """
 
 import datetime
@@ -22,6 +23,8 @@ from typing import Any
 import jax
 
 from pv_vae_jax.core import storage, trees
+from pv_vae_jax.models import identity
+from pv_vae_jax.models.generator import LatentForm
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "av")
 
@@ -32,8 +35,8 @@ def _plain(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_runtime(path: str) -> bool:
-    parts = path.split("/")
-    return parts[0] in ("runtime", "profile") or (parts[0] == "stages" and parts[-1] == "steps")
+    first, *_, last = path.split("/")
+    return first in ("runtime", "sampling", "profile") or (first, last) == ("stages", "steps")
 
 
 def _changes(old: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -116,6 +119,30 @@ def open_workdir(workdir: storage.Where, config: dict[str, Any]) -> dict[str, tu
     except OSError as error:
         raise type(error)(f"--workdir {workdir} cannot be written: {error.strerror}.") from error
     return changes
+
+
+def read_latents(workdir: storage.Where) -> LatentForm | None:
+    """Which latents a generator's run learns; None before its first start."""
+    path = storage.path(workdir) / "latents.json"
+    return LatentForm.from_dict(json.loads(storage.read(path))) if storage.exists(path) else None
+
+
+def open_latents(workdir: storage.Where, latents: LatentForm) -> None:
+    """Keeps which latents a run learns, or checks that they are still those.
+
+    Raises:
+      ValueError: they are others; the message says in what.
+    """
+    known = read_latents(workdir)
+    if known is not None:
+        what = f"the latents of the run in {workdir}"
+        identity.check(latents.identity, known.identity, what)
+        if known.shape != latents.shape:
+            raise ValueError(f"{what} are {known.shape}, those of the config {latents.shape}.")
+    elif jax.process_index() == 0:
+        storage.write(
+            storage.path(workdir) / "latents.json", json.dumps(latents.as_dict(), indent=1)
+        )
 
 
 def keep_classes(workdir: storage.Where, classes: dict[str, tuple[str, ...]]) -> list[str]:

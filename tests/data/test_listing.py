@@ -110,6 +110,17 @@ def test_class_folders_give_labels_on_request_in_sorted_order(tmp_path):
         listed(folder, labels="name")
 
 
+def test_each_file_is_a_class_on_request_named_below_the_folder_in_common(tmp_path):
+    folder = class_folders(tmp_path)
+    found = listed(folder, labels="file")
+    assert found.classes == ("42/c.mp4", "archery/d.mp4", "walk/a.mp4", "walk/b.mp4")
+    assert [item.label for item in found.items] == [0, 1, 2, 3]
+    (tmp_path / "list.txt").write_text("set/walk/b.mp4\nset/walk/a.mp4\nset/walk/b.mp4\n")
+    again = listed(tmp_path / "list.txt", labels="file")
+    assert again.classes == ("a.mp4", "b.mp4") and [i.label for i in again.items] == [1, 0, 1]
+    assert listed(folder / "walk" / "a.mp4", labels="file").classes == ("a.mp4",)
+
+
 def test_a_clip_carries_the_label_and_the_caption_of_its_file(tmp_path):
     for n, name in enumerate("abc"):
         video_files.write(tmp_path / f"{name}.mp4", [films.numbered(5 + 20 * n)])

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from pv_vae_jax.data import sources, video_files
+from pv_vae_jax.data.batches import ATTEMPTS
 from pv_vae_jax.data.clips import Augment, Clip, ClipError
-from pv_vae_jax.data.pipeline import ATTEMPTS, TrainingData
+from pv_vae_jax.data.pipeline import TrainingData
 from pv_vae_jax.withholding import Withholding
 from tests.data import films
 

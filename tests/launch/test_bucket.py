@@ -13,10 +13,12 @@ import pytest
 from pv_vae_jax.checkpoint import export
 from pv_vae_jax.checkpoint.manager import Checkpoints, abstract_like
 from pv_vae_jax.core import storage
-from pv_vae_jax.data import rendered, shard_index, shards, sources, video_files
+from pv_vae_jax.data import latents, rendered, shard_index, shards, sources, video_files
 from pv_vae_jax.data.clips import ClipError, Draw
 from pv_vae_jax.data.prepare import assemble, items, pieces
 from pv_vae_jax.data.prepare import run as preparation
+from pv_vae_jax.generation.caching.clips import Clips
+from pv_vae_jax.generation.caching.run import Caching
 from pv_vae_jax.training import reporting, workdir
 from pv_vae_jax.zoo import registry
 from tests import buckets, tiny
@@ -92,6 +94,37 @@ def test_models_films_and_what_is_known_of_them_can_be_in_a_bucket(bucket, monke
     clip = source.clip(1, Draw(), 9, 48, 64)
     assert list(films.numbers(clip.video)) == list(range(20, 29)) and source.classes == ("walk",)
     assert len(storage.files_under(f"{bucket}/cache/manifests")) == 1
+
+
+def test_latents_are_made_in_a_bucket_after_a_kill_too_and_read_from_it(
+    bucket, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PV_VAE_JAX_CACHE", str(tmp_path / "cache"))
+    vae, of = registry.create("pv_vae_tiny", seed=3, **tiny.SHALLOW), Clips(5, 16, 16)
+
+    def cached(out):
+        return Caching(vae, {"train": sources.Rendered("train", 12)}, of, {}, out, "float16", 8)
+
+    cached(tmp_path / "here").run(1, 1, False)
+    out, real = f"{bucket}/latents", storage.put
+
+    def dies(file, where):
+        if "latents.json" in str(where):
+            raise KeyboardInterrupt
+        real(file, where)
+
+    monkeypatch.setattr(storage, "put", dies)
+    with pytest.raises(KeyboardInterrupt):
+        cached(out).run(1, 1, False)
+    monkeypatch.setattr(storage, "put", real)
+    with pytest.raises(FileNotFoundError, match="no latents.json at gs://bucket/latents"):
+        latents.Latents(out)
+    cached(out).run(1, 1, False)
+    names = {name.rsplit("/latents/")[1] for name in storage.files_under(out)}
+    assert names == {path.name for path in (tmp_path / "here").iterdir()}
+    here, there = latents.Latents(tmp_path / "here"), latents.Latents(out)
+    for n in range(12):
+        np.testing.assert_array_equal(there.record(n).mean, here.record(n).mean)
 
 
 def test_a_bucket_that_is_not_there_and_one_without_permission_are_sentences(bucket):

@@ -5,8 +5,7 @@ import pytest
 
 from launch import export as door
 from pv_vae_jax.checkpoint import export
-from pv_vae_jax.training import calibration, restore, workdir
-from pv_vae_jax.training.run import Run
+from pv_vae_jax.training import calibration, restore, runs
 from pv_vae_jax.zoo import registry
 from tests import tiny
 
@@ -21,8 +20,7 @@ def run(monkeypatch):
         config={"seed": 0}, stages=(stage,), calibration_videos=lambda stage, n: iter(videos[:n])
     )
     position = {"stage": "decoder", "step": 7, "finished": True}
-    monkeypatch.setattr(workdir, "read_config", lambda folder: run.config)
-    monkeypatch.setattr(Run, "of", lambda config: run)
+    monkeypatch.setattr(runs, "of_workdir", lambda folder: run)
     monkeypatch.setattr(restore, "exported_model", lambda *arguments: (vae, position))
     run.vae, run.videos = vae, videos
     return run

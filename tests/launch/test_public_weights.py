@@ -15,7 +15,7 @@ from pv_vae_jax.core import trees
 from pv_vae_jax.data import video_files
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import placement, restore
-from pv_vae_jax.training.run import Run
+from pv_vae_jax.training.vae_run import VAERun
 from pv_vae_jax.zoo import registry
 
 NAME = "wan2.1"
@@ -93,7 +93,7 @@ def config_of(small, **fields):
 def test_predictive_training_starts_from_a_public_checkpoint_with_a_fresh_token(checkpoint, small):
     config = config_of(small)
     config["stages"]["predictive"]["init_from"] = checkpoint
-    run = Run.of(config)
+    run = VAERun.of(config)
     assert run.stages[0].withholding.way == "slice" and run.stages[0].name == "predictive"
     mesh = meshes.make_mesh()
     placed = placement.of_state(run.stages[0], mesh, placement.shapes(run, run.stages[0]))
@@ -109,7 +109,7 @@ def test_predictive_training_starts_from_a_public_checkpoint_with_a_fresh_token(
 def test_mask_is_refused_where_the_encoder_is_not_causal(name):
     config = predictive_wan.get_config("wan2.1,tiny").to_dict()
     config["model"] = {"name": name, "fields": registry.fields(name, padding="token")}
-    Run.of(config)
+    VAERun.of(config)
     config["stages"]["predictive"]["withholding"]["way"] = "mask"
     with pytest.raises(ValueError, match=f"in {name} latents depend on later frames: set"):
-        Run.of(config)
+        VAERun.of(config)

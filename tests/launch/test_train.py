@@ -10,7 +10,7 @@ import pytest
 
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import placement, restore, workdir
-from pv_vae_jax.training.run import Run
+from pv_vae_jax.training.vae_run import VAERun
 from tests import tiny
 from tests.launch import runs
 
@@ -88,7 +88,7 @@ def test_the_export_of_a_run_is_its_ema_with_its_statistics(whole, tmp_path):
 
 
 def test_a_stage_starts_from_the_folder_of_another_run_with_one_key(whole):
-    run = Run.of(workdir.read_config(whole))
+    run = VAERun.of(workdir.read_config(whole))
     stage = dataclasses.replace(run.stages[0], init_from=str(whole))
     placed = placement.of(run, stage, meshes.make_mesh())
     began = jax.device_get(restore.begin(run, placed, None))

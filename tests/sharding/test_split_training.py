@@ -6,8 +6,8 @@ import pytest
 from pv_vae_jax.costs import collectives, hlo
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import ahead, placement
-from pv_vae_jax.training.run import Run
 from pv_vae_jax.training.stages import Optimizer, Stage, StageData
+from pv_vae_jax.training.vae_run import VAERun
 from pv_vae_jax.withholding import Withholding
 from tests import tiny
 from tests.sharding import parity
@@ -47,7 +47,7 @@ def run_of(split, frames=5, size=32, model=2, rules=(), **withholding):
     sharding = {"rules": rules, "fsdp": False, "least": 2**14}
     mesh = {"data": 0, "model": model, "slow": "data"}
     config = {"seed": 0, "runtime": {"sharding": sharding, "mesh": mesh, "split": split}}
-    return Run(config, tiny.module(**tiny.SHALLOW), (stage,)), stage, bucket
+    return VAERun(config, tiny.module(**tiny.SHALLOW), (stage,)), stage, bucket
 
 
 def test_the_programs_of_a_config_are_split():

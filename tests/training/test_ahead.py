@@ -9,8 +9,8 @@ from pv_vae_jax.costs import collectives, flops, hlo
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import ahead, vae_step
 from pv_vae_jax.training import state as states
-from pv_vae_jax.training.run import Run
 from pv_vae_jax.training.stages import Optimizer, Perceptual, Stage, StageData
+from pv_vae_jax.training.vae_run import VAERun
 from pv_vae_jax.withholding import Withholding
 from tests import tiny
 
@@ -32,7 +32,7 @@ def stage_of(**changes):
 def run_of(stage, module=None):
     sharding = {"rules": (), "fsdp": True, "least": 2**14}
     config = {"seed": 0, "runtime": {"sharding": sharding}}
-    return Run(config, module or tiny.LinearVAE(), (stage,))
+    return VAERun(config, module or tiny.LinearVAE(), (stage,))
 
 
 @pytest.fixture(scope="module")

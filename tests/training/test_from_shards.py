@@ -8,7 +8,7 @@ import pytest
 from pv_vae_jax.data import rendered, shards, video_files
 from pv_vae_jax.data.prepare import items, pieces
 from pv_vae_jax.data.prepare import run as preparing
-from pv_vae_jax.training.run import Run
+from pv_vae_jax.training.vae_run import VAERun
 from tests.configs import smallest
 
 
@@ -28,7 +28,7 @@ def prepared(tmp_path_factory):
 def run_of(folder, **data):
     config = smallest.get_config()
     config.data.update(rendered_weight=0, shards=str(folder), **data)
-    return Run.of(config.to_dict())
+    return VAERun.of(config.to_dict())
 
 
 def labels_of(folder, split):

@@ -9,8 +9,8 @@ from pv_vae_jax.data import sources
 from pv_vae_jax.data.pipeline import TrainingData
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import placement, programs
-from pv_vae_jax.training.run import Run
 from pv_vae_jax.training.stages import Optimizer, Stage, StageData
+from pv_vae_jax.training.vae_run import VAERun
 from pv_vae_jax.withholding import Withholding
 from tests import tiny
 
@@ -30,7 +30,7 @@ def made(monkeypatch):
         "sharding": {"rules": (), "fsdp": False, "least": 2**14},
         "split": "",
     }
-    run = Run({"seed": 3, "runtime": runtime}, tiny.LinearVAE(), (stage,))
+    run = VAERun({"seed": 3, "runtime": runtime}, tiny.LinearVAE(), (stage,))
     compiled = []
     monkeypatch.setattr(
         programs.Programs, "_compiled", lambda self, key: compiled.append(key) or (key, None)

@@ -14,7 +14,7 @@ from pv_vae_jax.evaluation import during_training
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import calibration, placement, reporting, restore, vae_step
-from pv_vae_jax.training.run import Run
+from pv_vae_jax.training.vae_run import VAERun
 from pv_vae_jax.withholding import Withholding
 from pv_vae_jax.zoo import registry
 from tests import tiny
@@ -32,7 +32,7 @@ def run():
     )  # fmt: skip
     config.run = ("predictive",)
     config.runtime.update(evaluate_clips=2, final_clips=2, observe=5)
-    return Run.of(config.to_dict())
+    return VAERun.of(config.to_dict())
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_pictures_are_for_stages_of_stills_alone(run, tmp_path, monkeypatch):
         pixels = np.random.default_rng(seed).integers(0, 256, (40, 30, 3), np.uint8)
         PIL.Image.fromarray(pixels).save(tmp_path / f"{seed}.png")
     data = run.config["data"] | {"images": str(tmp_path)}
-    with_images = Run.of(run.config | {"data": data})
+    with_images = VAERun.of(run.config | {"data": data})
     (stage,) = with_images.stages
     sources = with_images.training_data(stage).sources
     held_out = with_images.held_out(stage, 20)
@@ -121,7 +121,7 @@ def test_statistics_of_stills_are_those_of_their_latents(run, trained):
 
 def test_held_out_stills_are_reconstructed_and_the_prediction_is_skipped(run, trained, tmp_path):
     evaluate, (stage,) = during_training.Evaluate(run), run.stages
-    vae = restore.video_vae(run, trained[0])
+    vae = restore.model_of(run, trained[0])
     values = evaluate(vae, stage, tmp_path / "pictures")
     assert set(values) == {"held_out/rendered/psnr"} and values["held_out/rendered/psnr"] > 0
     assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["rendered-0.png"]

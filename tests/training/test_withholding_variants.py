@@ -11,7 +11,7 @@ import pytest
 from configs import withholding
 from pv_vae_jax.core import trees
 from pv_vae_jax.training import loop, placement, restore, workdir
-from pv_vae_jax.training.run import Run
+from pv_vae_jax.training.vae_run import VAERun
 from tests import tiny
 
 STEPS = 50
@@ -29,7 +29,7 @@ def run_of(variant, module=None, **fields):
         stage.withholding.ramp = 20
     config.runtime.update(log_every=10, evaluate_every=0, checkpoint_every=25)
     config.runtime.update(calibration_batches=1)
-    run = Run.of(config.to_dict())
+    run = VAERun.of(config.to_dict())
     return run if module is None else dataclasses.replace(run, module=module)
 
 
@@ -74,8 +74,8 @@ def test_every_variant_learns_and_resumes_bit_for_bit(variant, tmp_path):
 
 @pytest.mark.parametrize("variant", withholding.VARIANTS)
 def test_the_config_of_every_variant_is_one_that_runs(variant):
-    run = Run.of(withholding.get_config(variant).to_dict())
-    plain = Run.of(withholding.get_config().to_dict())
+    run = VAERun.of(withholding.get_config(variant).to_dict())
+    plain = VAERun.of(withholding.get_config().to_dict())
     assert variant == "suffix" or (run.stages, run.module) != (plain.stages, plain.module)
     batch = run.training_data(run.stages[0]).element(0)
     assert batch["observed"].shape[:2] == (4, 5)
@@ -90,13 +90,13 @@ def test_a_clip_too_short_for_its_withholding_is_refused_with_the_key():
     config = withholding.get_config("groups")
     config.stages.predictive.data.frames = 5
     with pytest.raises(ValueError, match="config.stages.predictive: withholding.kind suffix"):
-        Run.of(config.to_dict())
+        VAERun.of(config.to_dict())
 
 
 def test_masks_of_cells_follow_their_bucket():
     config = withholding.get_config("cells")
     config.stages.predictive.data.buckets = ((32, 32, 8, 1), (32, 48, 8, 1))
-    run = Run.of(config.to_dict())
+    run = VAERun.of(config.to_dict())
     data = run.training_data(run.stages[0])
     shapes = {step: data.element(step)["observed"].shape for step in range(2)}
     assert set(shapes.values()) == {(8, 5, 2, 2), (8, 5, 2, 3)}

@@ -68,7 +68,7 @@ def of(
     Args:
       where: see data/listing.py; a file below the folder, or the list's folder, is named relative
         to it.
-      labels: "" for those of the list, or "folder".
+      labels: "" for those of the list, "folder" or "file" (data/listing.py).
 
     Returns:
       (items, names of the classes by number; none where labels are numbers or missing).

@@ -1,0 +1,225 @@
+"""Samples a generator: latents first, then videos, a grid, a folder that launch.evaluate scores."""
+
+import argparse
+import sys
+from typing import Any
+
+from launch import door
+
+EPILOG = """\
+OUT/latents has the latents of each sample, OUT/videos its film, OUT/grid.png and OUT/grid.mp4 show
+the first of them.  Sample i depends on --seed and i alone: not on --batch, nor on the devices.  A
+killed command goes on with what is missing; several hosts share OUT, each with its own part.
+
+examples:
+  python -m launch.generate --workdir runs/latte --count 16 --out samples/latte
+  python -m launch.generate --generator exports/latte.npz --vae exports/quickstart.npz --count 64 \\
+      --guidance 2 --labels 0,1,2 --out samples/guided
+  python -m launch.evaluate --protocol small-gen --samples samples/latte/videos --out results
+
+Another decoder of the same latents (fine-tuned beside the generator), nothing drawn again:
+  python -m launch.generate --latents samples/latte --vae exports/finetuned.npz --out samples/again
+
+Clips continued by the flow, beside the VAE's own prediction (docs/generation.md):
+  python -m launch.generate extend --workdir runs/latte --from data_cache/clips --observe 5 \\
+      --out samples/extended
+
+exit code: 0 if all was made, 2 after an error (one sentence on stderr).
+"""
+
+
+def add_generator(it: argparse.ArgumentParser, required: bool = True) -> Any:
+    """``--workdir``, ``--generator``, ``--step``, ``--vae``, ``--weights``; returns the group."""
+    source = it.add_mutually_exclusive_group(required=required)
+    source.add_argument("--workdir", metavar="DIR", help="folder of a generator's run")
+    source.add_argument("--generator", metavar="FILE", help="a generator that launch.export wrote")
+    it.add_argument("--step", type=int, metavar="N", help="of the run; default: its last one")
+    it.add_argument(
+        "--vae", metavar="EXPORT|NAME",
+        help="the video VAE that decodes (default: the tokenizer of the run)",
+    )  # fmt: skip
+    it.add_argument("--weights", metavar="FILE", help="public checkpoint of a baseline --vae")
+    return source
+
+
+def add_sampling(it: argparse.ArgumentParser) -> None:
+    """How samples are drawn; by default as the run's config says."""
+    it.add_argument("--seed", type=int, default=0, help="of the samples (default: 0)")
+    it.add_argument("--batch", type=int, default=8, help="samples at once (default: 8)")
+    it.add_argument("--steps", type=int, help="of the solver (the paper: 100)")
+    it.add_argument("--solver", help="euler (the paper) or heun")
+    it.add_argument("--guidance", type=float, help="scale; 1 for none")
+    it.add_argument("--shift", type=float, help="of the time grid; above 1: more steps in noise")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    from absl.flags import argparse_flags
+
+    it = argparse_flags.ArgumentParser(
+        prog="python -m launch.generate",
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    source = add_generator(it)
+    source.add_argument("--latents", metavar="DIR", help="samples that were drawn; only decodes")
+    it.add_argument("--count", type=int, default=16, help="how many samples (default: 16)")
+    it.add_argument("--labels", metavar="N,N,...", help="classes in turn (default: all of them)")
+    add_sampling(it)
+    it.add_argument("--rate", type=float, default=8.0, help="frames per second (default: 8)")
+    it.add_argument("--out", required=True, metavar="DIR", help="folder of the samples, or a URL")
+    return it
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs the door."""
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["extend"]:
+        from launch import extend
+
+        extend.main(argv[1:])
+        return
+    from launch import hosts  # its flags are of the command line
+
+    args = parser().parse_args(argv)
+    if args.count < 1:
+        raise ValueError(f"--count is at least 1, got {args.count}.")
+    hosts.connect()
+    hosts.check_agreement(vars(args))
+    _generate(args)
+
+
+def loaded(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
+    """The generator, its video VAE, and the config of its run ({} without one).
+
+    Raises:
+      ValueError: no such model, no VAE is named, or the latents are not those of the VAE.
+      FileNotFoundError: there is no such file or run.
+    """
+    from launch import models
+    from pv_vae_jax.checkpoint import generator_export
+    from pv_vae_jax.core import storage
+    from pv_vae_jax.training import restore, runs, workdir
+    from pv_vae_jax.training.generator_run import GeneratorRun
+
+    config: dict[str, Any] = {}
+    if args.workdir:
+        folder = storage.path(args.workdir)
+        run = runs.of_workdir(folder)
+        if not isinstance(run, GeneratorRun):
+            raise ValueError(f"--workdir {args.workdir} is the run of a video VAE: name another.")
+        generator, _ = restore.exported_model(folder, run, run.stages[-1].name, args.step)
+        config = workdir.read_config(folder)
+        tokenizer = config["tokenizer"]
+    else:
+        generator = generator_export.load(args.generator)
+        training = generator_export.read_metadata(args.generator)["training"]
+        config = training.get("config", {})
+        tokenizer = config.get("tokenizer", {"model": "", "weights": ""})
+    name, weights = (args.vae, args.weights) if args.vae else tokenizer.values()
+    if not name:
+        raise ValueError("no video VAE is known to decode these latents: name it with --vae.")
+    vae, _ = models.load(name, weights or None)
+    generator.check(vae)
+    return generator, vae, config
+
+
+def settings(args: argparse.Namespace, config: dict[str, Any]) -> Any:
+    """How samples are drawn: the config's values, changed by the command line's."""
+    from pv_vae_jax.generation.sampler import Sampling
+
+    given = {name: getattr(args, name) for name in ("steps", "solver", "guidance", "shift")}
+    given = {name: value for name, value in given.items() if value is not None}
+    return Sampling(**(config.get("sampling", {}) | given))
+
+
+def _labels(text: str | None, generator: Any, count: int) -> Any:
+    import numpy as np
+
+    from pv_vae_jax.generation import drawing
+
+    if text is None:
+        return drawing.labels_in_turn(generator.classes, count)
+    try:
+        given = [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise ValueError(f"--labels {text}: whole numbers with commas between.") from error
+    generator.check_labels(given)
+    return np.resize(np.asarray(given, np.int32), count)
+
+
+def _generate(args: argparse.Namespace) -> None:
+    import dataclasses
+
+    import jax
+    import tqdm
+
+    from launch import models
+    from pv_vae_jax.core import trees
+    from pv_vae_jax.evaluation import sample_pictures
+    from pv_vae_jax.generation import drawing
+    from pv_vae_jax.generation.folder import DECODER, SamplesFolder
+    from pv_vae_jax.models import identity
+
+    first = jax.process_index() == 0
+    out = SamplesFolder(args.out)
+    drawn, count = out, args.count
+    mine = range(jax.process_index(), count, jax.process_count())
+    if args.latents:
+        if not args.vae:
+            raise ValueError("--latents are decoded by a video VAE: name it with --vae.")
+        drawn = SamplesFolder(args.latents)
+        vae, _ = models.load(args.vae, args.weights)
+        about = drawn.about()
+        what = f"the latents of {args.latents}"
+        identity.check(identity.identity(vae), about["latents"]["identity"], what)
+        missing = drawn.without_latents(mine)
+        if missing:
+            raise ValueError(
+                f"{args.latents} has no latents of sample {missing[0]}: lower --count, or go on "
+                "with the command that draws them."
+            )
+    else:
+        generator, vae, config = loaded(args)
+        how = settings(args, config)
+        labels = _labels(args.labels, generator, count)
+        about = {
+            "generator": generator.config,
+            "parameters": trees.digest(generator.params),
+            "latents": generator.latents.as_dict(),
+            "seed": args.seed,
+            "settings": dataclasses.asdict(how),
+            "labels": args.labels,
+        }
+        out.open(about, write=first)
+        missing = out.without_latents(mine)
+        chosen = None if labels is None else labels[missing]
+        with tqdm.tqdm(total=len(mine), initial=len(mine) - len(missing), desc="latents") as bar:
+            numbers = iter(missing)
+            drawing_ = drawing.Drawing(generator, args.seed, how)
+            for batch in drawing_.latents(missing, chosen, args.batch):
+                for latents in batch:
+                    out.keep(next(numbers), latents)
+                bar.update(len(batch))
+    decoder = trees.digest(trees.partition(vae.params, "^decoder/")[0])
+    out.open({"model": vae.config, "decoder": decoder, "rate": args.rate}, DECODER, first)
+    missing = out.without_video(mine)
+    import numpy as np
+
+    with tqdm.tqdm(total=len(mine), initial=len(mine) - len(missing), desc="videos") as bar:
+        for start in range(0, len(missing), args.batch):
+            numbers = missing[start : start + args.batch]
+            videos = drawing.decoded(vae, np.stack([drawn.read(i) for i in numbers]))
+            for i, video in zip(numbers, videos, strict=True):
+                out.write_video(i, video, args.rate)
+            bar.update(len(numbers))
+    if first:
+        sample_pictures.grid_of_folder(out, min(count, 16), args.rate)
+        print(
+            f"{count} samples: {out.videos}, seen at once in {out.where / 'grid.png'} and grid.mp4"
+        )
+
+
+if __name__ == "__main__":
+    door.run(main)

@@ -1,0 +1,92 @@
+"""What a generator's run shows of itself, at intervals and at its end: samples, FVD, KVD.
+
+The samples are those of the run's seed, the same at every interval: a grid as picture and film.
+``runtime.protocol`` names a protocol of generation (protocol.py): as many samples as it has videos
+are drawn, decoded by the run's tokenizer and measured, in ``workdir/evaluation``.
+"""
+
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from pv_vae_jax.core import arrays, storage
+from pv_vae_jax.evaluation import evaluate, protocol, sample_pictures, videos
+from pv_vae_jax.generation import drawing
+from pv_vae_jax.generation.sampler import Sampling
+from pv_vae_jax.models.generator import Generator
+from pv_vae_jax.training.generator_run import GeneratorRun
+from pv_vae_jax.training.generator_stages import GeneratorStage
+
+RATE = 8.0  # frames per second of the films
+FIGURES = ("fvd", "kvd")
+
+
+class Evaluate:
+    """An evaluator for training/loop.py."""
+
+    def __init__(self, run: GeneratorRun):
+        """Checks what the run names for it.
+
+        Raises:
+          ValueError: a value of ``sampling``, or no such protocol of generation.
+        """
+        self._run, self._runtime = run, run.config["runtime"]
+        try:
+            self._sampling = Sampling(**run.config["sampling"])
+        except ValueError as error:
+            raise ValueError(f"config.sampling: {error}") from error
+        self._setup: evaluate.Setup | None = None
+        self._protocol = None
+        if name := self._runtime["protocol"]:
+            if run.tokenizer is None:
+                raise ValueError(
+                    f"config.runtime.protocol = {name} judges videos, so that config.tokenizer "
+                    "has to name what decodes them."
+                )
+            settings = [text for text in name.split("+")[1:] if text]
+            self._protocol = protocol.named(name.split("+")[0]).changed(settings)
+
+    def samples(self, generator: Generator, count: int) -> np.ndarray:
+        """The first samples of the run's seed, classes in turn: uint8 ``[count, T, H, W, 3]``."""
+        labels = drawing.labels_in_turn(generator.classes, count)
+        drawn = drawing.Drawing(generator, self._run.seed, self._sampling)
+        batches = drawn.latents(range(count), labels, self._runtime["batch"])
+        return np.concatenate([drawing.decoded(self._run.tokenizer, z) for z in batches])
+
+    def __call__(
+        self, generator: Generator, stage: GeneratorStage, folder: pathlib.Path
+    ) -> dict[str, float]:
+        """Writes the grid into ``folder`` and returns the values to record."""
+        if self._run.tokenizer is None:
+            return {}
+        shown = self._runtime["samples"]
+        count = max(shown, self._protocol.videos if self._protocol else 0)
+        if not count:
+            return {}
+        made = self.samples(generator, count)
+        if shown:
+            sample_pictures.write(folder, made[:shown], RATE)
+        if self._protocol is None:
+            return {}
+        result = self._measured(made[: self._protocol.videos], folder.parent.parent, folder.name)
+        return {f"samples/{name}": result["figures"][name]["value"] for name in FIGURES}
+
+    def _measured(self, made: np.ndarray, workdir: Any, label: str) -> dict[str, Any]:
+        out = workdir / "evaluation"
+        if self._setup is None:
+            data = dict(pair.partition("=")[::2] for pair in self._runtime["protocol_data"])
+            self._setup = evaluate.Setup(self._protocol, data, out)
+        path = out / f"{label}.npz"
+        storage.make_folder(out)
+        arrays.write(path, {videos.SAMPLES: made})
+        return evaluate.generation(self._setup, str(path), label)
+
+    def report(self, generator: Generator, stage: GeneratorStage, workdir: pathlib.Path) -> str:
+        """Writes ``results.json`` and ``pictures/final`` of a finished run; a text for a person."""
+        values = self(generator, stage, workdir / "pictures" / "final")
+        storage.write(workdir / "results.json", json.dumps(values, indent=1))
+        shown = workdir / "pictures" / "final" / "grid.png"
+        told = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+        return f"samples: {shown}{f'; {told}' if told else ''}"

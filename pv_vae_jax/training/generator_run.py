@@ -1,0 +1,246 @@
+"""A run that trains a generator: its config as objects, and what the loop asks (run.py).
+
+    latents of a batch    cached (``data.latents``, launch.prepare_data latents), or computed by the
+                          frozen encoder of the tokenizer from ``data.videos`` and the like
+
+The one place that reads the keys of ``configs/generator_base.py``.
+"""
+
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+import numpy as np
+
+from pv_vae_jax.checkpoint import export, generator_export
+from pv_vae_jax.core import rng, trees
+from pv_vae_jax.data import latents as cached
+from pv_vae_jax.models import identity, latte_sizes
+from pv_vae_jax.models.generator import Generator, LatentForm
+from pv_vae_jax.models.latte import Latte
+from pv_vae_jax.models.video_vae import VideoVAE
+from pv_vae_jax.sharding import mesh as meshes
+from pv_vae_jax.training import diffusion_step, profiling, shapes, video_data
+from pv_vae_jax.training.generator_stages import GeneratorStage, stages_of
+from pv_vae_jax.training.run import Data, Run
+from pv_vae_jax.withholding import Withholding
+from pv_vae_jax.zoo import registry
+
+
+def tokenizer_of(config: dict[str, Any]) -> VideoVAE:
+    """The video VAE that ``config.tokenizer`` names: an export, or a name, maybe with weights.
+
+    Raises:
+      ValueError: it names none, or the file is not of this model.
+      FileNotFoundError: there is no such file.
+    """
+    name, weights = config["tokenizer"]["model"], config["tokenizer"]["weights"]
+    try:
+        if weights:
+            return registry.from_reference(name, weights)
+        return export.load(name) if export.is_export(name) else registry.create(name)
+    except ValueError as error:
+        raise ValueError(f"config.tokenizer: {error}") from error
+
+
+@dataclasses.dataclass(frozen=True)
+class GeneratorRun(Run):
+    """Built by :meth:`of`; ``config`` is the resolved config as plain dicts."""
+
+    config: dict[str, Any]
+    module: Latte
+    stages: tuple[GeneratorStage, ...]
+    latents: LatentForm
+
+    @classmethod
+    def of(cls, config: dict[str, Any], latents: LatentForm | None = None) -> "GeneratorRun":
+        """The run of a config.
+
+        Args:
+          config: resolved, as plain dicts.
+          latents: of a run that has begun; by default those that the config names.
+
+        Raises:
+          ValueError: a value cannot be; the message begins with its key.
+        """
+        stages = stages_of(config)
+        profiling.steps(config["profile"])
+        if latents is None:
+            latents = _of_cache(config, stages) if config["data"]["latents"] else None
+        if latents is None:
+            latents = _of_tokenizer(config, stages)
+        network = config["generator"]
+        channels = network["fields"]["channels"] or latents.shape[-1]
+        try:
+            module = latte_sizes.build(
+                network["name"], **(network["fields"] | {"channels": channels})
+            )
+            if channels != latents.shape[-1]:
+                raise ValueError(
+                    f"fields.channels is {channels}, but latents of {latents.identity['spec']} "
+                    f"have {latents.shape[-1]}: set 0, for theirs."
+                )
+            if latents.classes and module.classes not in (0, len(latents.classes)):
+                raise ValueError(
+                    f"fields.classes is {module.classes}, but the latents have "
+                    f"{len(latents.classes)} classes: set that, or 0 for an unconditional one."
+                )
+            rows = latents.shape[1:3]
+            if any(side % module.patch for side in rows):
+                raise ValueError(
+                    f"latents of {rows[0]} x {rows[1]} do not divide into patches of "
+                    f"{module.patch}."
+                )
+        except ValueError as error:
+            raise ValueError(f"config.generator: {error}") from error
+        return cls(config, module, stages, latents)
+
+    @property
+    def name(self) -> str:
+        """The network, and whose latents it learns."""
+        known = self.latents.identity
+        return f"{self.config['generator']['name']} on {known['name']} {known['spec']}"
+
+    @functools.cached_property
+    def tokenizer(self) -> VideoVAE | None:
+        """The video VAE, None if the config names none.
+
+        Raises:
+          ValueError: the latents are not its own; the message says in what they differ.
+        """
+        if not self.config["tokenizer"]["model"]:
+            return None
+        vae = tokenizer_of(self.config)
+        what = self.config["data"]["latents"] or "the latents of this run"
+        identity.check(identity.identity(vae), self.latents.identity, what)
+        return vae
+
+    def initial_params(self) -> trees.Tree:
+        """Fresh parameters, a function of the seed."""
+        initial = functools.partial(latte_sizes.initial, self.module)
+        return jax.jit(initial)(rng.stream_key(self.seed, "init"))
+
+    def initial_statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        """Those of the tokenizer."""
+        known = self.latents.identity
+        return np.asarray(known["mean"], np.float32), np.asarray(known["std"], np.float32)
+
+    def training_data(self, stage: GeneratorStage) -> Data:
+        """The batches of a stage, of cached latents or of clips, their labels checked."""
+        seed = rng.fold(self.seed, f"data/{stage.name}")
+        if self.latents.dtype:
+            batch, where = stage.data.buckets[0][2], self.config["data"]["latents"]
+            data = cached.LatentData(cached.Latents(where, "train"), batch, seed)
+        else:
+            spec = self.tokenizer.spec
+            data = video_data.training(
+                self.config["data"], stage.data, spec.temporal, spec.spatial, Withholding("none"),
+                seed,
+            )  # fmt: skip
+        return _Labelled(data, self.module.classes)
+
+    def constants(self, stage: GeneratorStage) -> trees.Tree | None:
+        """Parameters of the tokenizer's encoder, None for cached latents."""
+        if self.latents.dtype:
+            return None
+        return trees.partition(self.tokenizer.params, "^encoder/")[0]
+
+    def program(self, stage: GeneratorStage, data: Data, step: int) -> Any:
+        """The bucket: there is one."""
+        return data.schedule.bucket(step)
+
+    def update(self, placed: Any, program: Any, constants: Any) -> tuple[Any, tuple]:
+        """The program of (state, batch, encoder), and its arguments as shapes with shardings."""
+        function = diffusion_step.compiled(
+            self.module,
+            None if self.latents.dtype else self.tokenizer.module,
+            placed.stage,
+            self.seed,
+            placed.shardings,
+            meshes.over_data(placed.mesh),
+        )
+        if self.latents.dtype:
+            form = self.latents.shape, self.latents.dtype
+            batch = shapes.latents(placed.mesh, program.batch, *form)
+        else:
+            video = program.batch, placed.stage.data.frames, program.height, program.width
+            batch = shapes.clips(placed.mesh, video, (self.latents.shape[0], 1, 1))
+        return function, (shapes.placed(placed.shapes, placed.shardings), batch, constants)
+
+    def model(self, params: trees.Tree, mean: np.ndarray, std: np.ndarray) -> Generator:
+        """The generator of these parameters."""
+        del mean, std  # they are in the identity
+        fields = self.config["generator"]["fields"] | {"channels": self.module.channels}
+        config = self.config["generator"] | {"fields": fields}
+        return Generator(self.module, params, self.latents, config)
+
+    def read_model(self, path: str) -> Generator:
+        """Of an export."""
+        return generator_export.load(path)
+
+    def leaves_of(self, model: Generator, path: str) -> dict[str, Any]:
+        """Its parameters by path; ValueError if it makes other latents."""
+        identity.check(self.latents.identity, model.latents.identity, f"the latents of {path}")
+        return trees.flatten(model.params)
+
+
+def _form(stages: tuple[GeneratorStage, ...]) -> tuple[int, int, int]:
+    """(frames, height, width) of the clips, the same in all stages."""
+    forms = {(s.data.frames, *s.data.buckets[0][:2]) for s in stages}
+    if len(forms) > 1:
+        raise ValueError(f"config.stages: clips have one form in all stages; got {sorted(forms)}.")
+    return forms.pop()
+
+
+def _of_tokenizer(config: dict[str, Any], stages: tuple[GeneratorStage, ...]) -> LatentForm:
+    if not config["tokenizer"]["model"]:
+        raise ValueError(
+            "config.tokenizer.model names no video VAE: set it to an export or a name, or "
+            "config.data.latents to what launch.prepare_data latents made."
+        )
+    vae = tokenizer_of(config)
+    try:
+        shape = vae.spec.latent_shape(*_form(stages))
+    except ValueError as error:
+        raise ValueError(f"config.stages: {error}") from error
+    return LatentForm(identity.identity(vae), shape)
+
+
+def _of_cache(config: dict[str, Any], stages: tuple[GeneratorStage, ...]) -> LatentForm:
+    where = config["data"]["latents"]
+    found = cached.Latents(where, "train")
+    clips = found.clips
+    form = clips["frames"], clips["height"], clips["width"]
+    if form != _form(stages):
+        raise ValueError(
+            f"config.data.latents: {where} is of clips of {form[0]} x {form[1]} x {form[2]}, the "
+            f"stages are of {' x '.join(map(str, _form(stages)))}: set stages.NAME.data."
+        )
+    for stage in stages:
+        if stage.data.flip or stage.data.reversal:
+            raise ValueError(
+                f"config.stages.{stage.name}.data: cached latents cannot be mirrored or reversed; "
+                "set flip and reversal to 0 (launch.prepare_data latents --flip makes both)."
+            )
+    return LatentForm(found.identity, found.shape, tuple(found.classes), found.dtype)
+
+
+class _Labelled:
+    """Batches whose labels are checked; all else is that of ``data``."""
+
+    def __init__(self, data: Data, classes: int):
+        self._data, self._classes = data, classes
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._data, name)
+
+    def batches(self, *args: Any, **kwargs: Any):
+        for batch in self._data.batches(*args, **kwargs):
+            most = int(batch.label.max(initial=-1))
+            if self._classes and most >= self._classes:
+                raise ValueError(
+                    f"a clip has the label {most}; config.generator.fields.classes is "
+                    f"{self._classes}, so labels are 0 to {self._classes - 1}."
+                )
+            yield batch
