@@ -8,6 +8,10 @@ Shots are found, static and black pieces dropped, sources split into train and h
 and counts say what became of every file (docs/data.md).  A killed run goes on with the same command
 and ends with the same bytes, whatever the number of workers.  With --beam the same is done as an
 Apache Beam pipeline; arguments after -- are Beam's (--runner=DirectRunner and so on).
+
+    python -m launch.prepare_data latents --help
+
+encodes videos, shards or rendered clips once, for the training of a generator.
 """
 
 import argparse
@@ -51,7 +55,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     where.add_argument("--tfds", help="a set that TFDS has prepared, NAME/CONFIG:VERSION")
     parser.add_argument(
-        "--labels", default="", choices=("", "folder"), help="folder: names of class folders"
+        "--labels",
+        default="",
+        choices=("", "folder", "file"),
+        help="folder: names of class folders; file: each file is a class",
     )
     parser.add_argument("--tfds_split", default="train", help="the split (default: train)")
     parser.add_argument("--tfds_held_out", default="", help="a split that is held out whole")
@@ -114,6 +121,10 @@ def report(counts: dict[str, Any], out: str) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """The door."""
     given = list(sys.argv[1:] if argv is None else argv)
+    if given[:1] == ["latents"]:
+        from launch import prepare_latents
+
+        return prepare_latents.main(given[1:])
     ours, theirs = given, []
     if "--" in given:
         ours, theirs = given[: given.index("--")], given[given.index("--") + 1 :]
