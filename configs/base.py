@@ -115,7 +115,7 @@ def data() -> dict:
         "images_weight": 1,
         "shards": "",  # a folder that launch.prepare_data made, with splits of its own
         "shards_weight": 1,
-        # Labels of videos and images: "" for those of a list, or "folder".
+        # Labels of videos and images: "" for those of a list, "folder", or "file" (each a class).
         "labels": "",
         # A TFDS data set, "name/config:version" or the folder of a prepared one, of films
         # or stills as it is; tfds_held_out: a split, or "" for the end of tfds_split;

@@ -96,7 +96,7 @@ def base(generator: str = "latte_xl", **fields) -> ConfigDict:
                 # FVD and KVD at intervals by a protocol of generation, "" for none
                 # (docs/generation.md); with the folders of its data sets by name.
                 "protocol": "",
-                "protocol_data": "",
+                "protocol_data": (),  # "NAME=FOLDER" each
             },
         }
     )

@@ -29,5 +29,5 @@ def get_config(argument: str = ""):
     )
     config.data.labels = "file"
     config.sampling.steps = 50
-    config.runtime.update(evaluate_every=1000, checkpoint_every=500, samples=9, batch=9)
+    config.runtime.update(evaluate_every=1000, checkpoint_every=500, samples=9, batch=24, protocol="small-gen")
     return config

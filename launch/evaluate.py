@@ -2,9 +2,12 @@
 
 python -m launch.evaluate --protocol small --model exports/demo.npz wan2.1 --out results/small
 python -m launch.evaluate compare results/small/* results/others/*
+python -m launch.evaluate convergence runs/wan2.2 runs/pv_vae --out results/convergence
 """
 
 import argparse
+import dataclasses
+import json
 import sys
 from typing import Any
 
@@ -99,11 +102,29 @@ def compare_parser() -> argparse.ArgumentParser:
     return it
 
 
+def convergence_parser() -> argparse.ArgumentParser:
+    """The command line of `convergence`."""
+    it = argparse.ArgumentParser(
+        prog="python -m launch.evaluate convergence",
+        description="FVD of generators' samples against their training, and how much less a run "
+        "needs to be as good as the first (runs with runtime.protocol; docs/generation.md).",
+    )
+    it.add_argument(
+        "workdirs", nargs="+", metavar="RUN", help="folders of runs; the baseline first"
+    )
+    it.add_argument("--figure", default="fvd", help="fvd or kvd (default: fvd)")
+    it.add_argument("--out", metavar="DIR", help="for convergence.json, .md, .png and .svg")
+    return it
+
+
 def main(argv: list[str] | None = None) -> None:
     """Runs the door."""
     argv = sys.argv[1:] if argv is None else argv
     if argv[:1] == ["compare"]:
         _compare(compare_parser().parse_args(argv[1:]))
+        return
+    if argv[:1] == ["convergence"]:
+        _convergence(convergence_parser().parse_args(argv[1:]))
         return
     from launch import hosts  # its flags are of the command line
 
@@ -121,6 +142,22 @@ def _compare(args: argparse.Namespace) -> None:
     print(text)
     if args.out:
         storage.write(args.out, text + "\n")
+
+
+def _convergence(args: argparse.Namespace) -> None:
+    from pv_vae_jax.core import storage
+    from pv_vae_jax.evaluation import convergence
+
+    found = convergence.compared(args.workdirs, args.figure)
+    told = convergence.text(found, args.figure)
+    print(told)
+    if args.out:
+        out = storage.path(args.out)
+        storage.make_folder(out)
+        values = {"figure": args.figure, "runs": [dataclasses.asdict(run) for run in found]}
+        storage.write(out / "convergence.json", json.dumps(values, indent=1) + "\n")
+        storage.write(out / "convergence.md", told + "\n")
+        convergence.draw(out, args.workdirs, args.figure)
 
 
 def _evaluate(args: argparse.Namespace) -> None:

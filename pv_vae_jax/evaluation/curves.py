@@ -34,6 +34,12 @@ PANELS = (
     Panel("norm of the gradient", ("gradient_norm", "discriminator/gradient_norm"), True),
     Panel("skipped updates", ("skipped", "gan/zeroed", "discriminator/skipped")),
     Panel("held-out LPIPS", ("held_out/videos/lpips", "held_out/rendered/lpips")),
+    Panel(
+        "loss of the flow by time (0: noise)",
+        ("velocity/0.00-0.25", "velocity/0.25-0.50", "velocity/0.50-0.75", "velocity/0.75-1.00"),
+    ),
+    Panel("FVD of samples", ("samples/fvd",)),
+    Panel("KVD of samples", ("samples/kvd",)),
     Panel("held-out PSNR, dB", ("held_out/videos/psnr", "held_out/rendered/psnr")),
 )
 

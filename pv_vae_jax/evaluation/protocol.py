@@ -143,6 +143,17 @@ PROTOCOLS = {
             width=64,
             speed=(1, 1, 3),
         ),
+        Protocol(
+            "small-gen",
+            task="generation",
+            datasets=("shipped",),
+            split="",
+            videos=24,
+            frames=9,
+            height=64,
+            width=64,
+            speed=(1, 0, 0),
+        ),
     )
 }
 

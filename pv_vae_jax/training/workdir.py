@@ -35,7 +35,8 @@ def _plain(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_runtime(path: str) -> bool:
-    first, *_, last = path.split("/")
+    parts = path.split("/")
+    first, last = parts[0], parts[-1]
     return first in ("runtime", "sampling", "profile") or (first, last) == ("stages", "steps")
 
 
