@@ -90,9 +90,14 @@ class Drawing:
             yield np.asarray(jax.device_get(drawn))[: len(indices) - first]
 
 
+def eight_bits(video: jax.Array) -> np.ndarray:
+    """Float video in [-1, 1] as uint8 on the host."""
+    return np.asarray(pixels.to_uint8(video))
+
+
 def decoded(vae: VideoVAE, latents: np.ndarray) -> np.ndarray:
     """Videos of normalised latents ``[n, G, h, w, c]``: uint8 ``[n, T, H, W, 3]``."""
     count, devices = len(latents), local.devices()
     rows = np.minimum(np.arange(-(-count // devices) * devices), count - 1)
     video = vae.decode(local.split(np.asarray(latents)[rows]))
-    return np.asarray(pixels.to_uint8(video))[:count]
+    return eight_bits(video)[:count]
