@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from pv_vae_jax.core import trees
 from pv_vae_jax.models import identity
@@ -79,6 +80,16 @@ class Generator:
             )
         self.module, self.params = module, params
         self.latents, self.config = latents, config
+
+    @property
+    def mean(self) -> np.ndarray:
+        """By which its latents are normalised, float32 ``[c]``."""
+        return np.asarray(self.latents.identity["mean"], np.float32)
+
+    @property
+    def std(self) -> np.ndarray:
+        """Likewise."""
+        return np.asarray(self.latents.identity["std"], np.float32)
 
     @property
     def velocity(self) -> Velocity:

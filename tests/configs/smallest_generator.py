@@ -18,7 +18,5 @@ def get_config(argument: str):
         optimizer={"learning_rate": 2e-3, "warmup": 2, "ema": 0.9},
     )
     config.sampling.steps = 3
-    config.runtime.update(
-        log_every=5, evaluate_every=steps, checkpoint_every=3, samples=4, batch=4
-    )
+    config.runtime.update(log_every=5, evaluate_every=steps, checkpoint_every=3, samples=4, batch=4)
     return config
