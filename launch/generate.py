@@ -20,6 +20,10 @@ examples:
 Another decoder of the same latents (fine-tuned beside the generator), nothing drawn again:
   python -m launch.generate --latents samples/latte --vae exports/finetuned.npz --out samples/again
 
+What a generator must beat, decoded noise and a Gaussian fitted to the latents:
+  python -m launch.generate --baseline gaussian --cache latents/clips --vae exports/demo.npz \\
+      --count 64 --out samples/gaussian
+
 Clips continued by the flow, beside the VAE's own prediction (docs/generation.md):
   python -m launch.generate extend --workdir runs/latte --from data_cache/clips --observe 5 \\
       --out samples/extended
@@ -64,6 +68,11 @@ def parser() -> argparse.ArgumentParser:
     )
     source = add_generator(it)
     source.add_argument("--latents", metavar="DIR", help="samples that were drawn; only decodes")
+    source.add_argument(
+        "--baseline", choices=("noise", "gaussian"),
+        help="no generator: noise, or a Gaussian fitted to the latents of --cache",
+    )  # fmt: skip
+    it.add_argument("--cache", metavar="DIR", help="of launch.prepare_data latents")
     it.add_argument("--count", type=int, default=16, help="how many samples (default: 16)")
     it.add_argument("--labels", metavar="N,N,...", help="classes in turn (default: all of them)")
     add_sampling(it)
@@ -150,75 +159,147 @@ def _labels(text: str | None, generator: Any, count: int) -> Any:
 
 
 def _generate(args: argparse.Namespace) -> None:
+    import jax
+    from jax.experimental import multihost_utils
+
+    from pv_vae_jax.evaluation import sample_pictures
+    from pv_vae_jax.generation.folder import SamplesFolder
+
+    out = SamplesFolder(args.out)
+    mine = range(jax.process_index(), args.count, jax.process_count())
+    if args.latents:
+        drawn, vae = _drawn_before(args, mine)
+    elif args.baseline:
+        drawn, vae = out, _baseline(args, out, mine)
+    else:
+        drawn, vae = out, _draw(args, out, mine)
+    _decode(args, vae, drawn, out, mine)
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices("samples")
+    if jax.process_index() == 0:
+        sample_pictures.grid_of_folder(out, min(args.count, 16), args.rate)
+        grid = out.where / "grid.png"
+        print(f"{args.count} samples: {out.videos}, seen at once in {grid} and grid.mp4")
+
+
+def _bar(what: str, mine: Any, missing: list[int]) -> Any:
+    import tqdm
+
+    done = len(mine) - len(missing)
+    return tqdm.tqdm(total=len(mine), initial=done, desc=what, unit="sample", disable=None)
+
+
+def _draw(args: argparse.Namespace, out: Any, mine: Any) -> Any:
+    """Draws this host's latents that are missing; returns what decodes them."""
     import dataclasses
 
     import jax
-    import tqdm
 
-    from launch import models
     from pv_vae_jax.core import trees
-    from pv_vae_jax.evaluation import sample_pictures
     from pv_vae_jax.generation import drawing
-    from pv_vae_jax.generation.folder import DECODER, SamplesFolder
+
+    generator, vae, config = loaded(args)
+    how = settings(args, config)
+    labels = _labels(args.labels, generator, args.count)
+    about = {
+        "generator": generator.config,
+        "parameters": trees.digest(generator.params),
+        "latents": generator.latents.as_dict(),
+        "seed": args.seed,
+        "settings": dataclasses.asdict(how),
+        "labels": args.labels,
+    }
+    out.open(about, write=jax.process_index() == 0)
+    missing = out.without_latents(mine)
+    chosen = None if labels is None else labels[missing]
+    numbers = iter(missing)
+    with _bar("latents", mine, missing) as bar:
+        for batch in drawing.Drawing(generator, args.seed, how).latents(
+            missing, chosen, args.batch
+        ):
+            for latents in batch:
+                out.keep(next(numbers), latents)
+            bar.update(len(batch))
+    return vae
+
+
+def _drawn_before(args: argparse.Namespace, mine: Any) -> tuple[Any, Any]:
+    """A folder of latents, and the video VAE that shall decode them."""
+    from launch import models
+    from pv_vae_jax.generation.folder import SamplesFolder
     from pv_vae_jax.models import identity
 
-    first = jax.process_index() == 0
-    out = SamplesFolder(args.out)
-    drawn, count = out, args.count
-    mine = range(jax.process_index(), count, jax.process_count())
-    if args.latents:
-        if not args.vae:
-            raise ValueError("--latents are decoded by a video VAE: name it with --vae.")
-        drawn = SamplesFolder(args.latents)
-        vae, _ = models.load(args.vae, args.weights)
-        about = drawn.about()
-        what = f"the latents of {args.latents}"
-        identity.check(identity.identity(vae), about["latents"]["identity"], what)
-        missing = drawn.without_latents(mine)
-        if missing:
-            raise ValueError(
-                f"{args.latents} has no latents of sample {missing[0]}: lower --count, or go on "
-                "with the command that draws them."
-            )
-    else:
-        generator, vae, config = loaded(args)
-        how = settings(args, config)
-        labels = _labels(args.labels, generator, count)
-        about = {
-            "generator": generator.config,
-            "parameters": trees.digest(generator.params),
-            "latents": generator.latents.as_dict(),
-            "seed": args.seed,
-            "settings": dataclasses.asdict(how),
-            "labels": args.labels,
-        }
-        out.open(about, write=first)
-        missing = out.without_latents(mine)
-        chosen = None if labels is None else labels[missing]
-        with tqdm.tqdm(total=len(mine), initial=len(mine) - len(missing), desc="latents") as bar:
-            numbers = iter(missing)
-            drawing_ = drawing.Drawing(generator, args.seed, how)
-            for batch in drawing_.latents(missing, chosen, args.batch):
-                for latents in batch:
-                    out.keep(next(numbers), latents)
-                bar.update(len(batch))
-    decoder = trees.digest(trees.partition(vae.params, "^decoder/")[0])
-    out.open({"model": vae.config, "decoder": decoder, "rate": args.rate}, DECODER, first)
-    missing = out.without_video(mine)
+    vae, _ = models.load(*_named_vae(args))
+    drawn = SamplesFolder(args.latents)
+    known = drawn.about()["latents"]["identity"]
+    identity.check(identity.identity(vae), known, f"the latents of {args.latents}")
+    if missing := drawn.without_latents(mine):
+        raise ValueError(
+            f"{args.latents} has no latents of sample {missing[0]}: lower --count, or go on with "
+            "the command that draws them."
+        )
+    return drawn, vae
+
+
+def _baseline(args: argparse.Namespace, out: Any, mine: Any) -> Any:
+    """Draws without a generator (generation/baselines.py); returns what decodes."""
+    import jax
     import numpy as np
 
-    with tqdm.tqdm(total=len(mine), initial=len(mine) - len(missing), desc="videos") as bar:
+    from launch import models
+    from pv_vae_jax.data import latents as cached
+    from pv_vae_jax.generation import baselines
+    from pv_vae_jax.models import identity
+    from pv_vae_jax.models.generator import LatentForm
+
+    if not args.cache:
+        raise ValueError("--baseline needs --cache DIR, made by launch.prepare_data latents.")
+    vae, _ = models.load(*_named_vae(args))
+    kept = cached.Latents(args.cache, "train")
+    identity.check(identity.identity(vae), kept.identity, f"the latents of {args.cache}")
+    form = LatentForm(kept.identity, kept.shape, tuple(kept.classes), kept.dtype)
+    out.open(
+        {"baseline": args.baseline, "latents": form.as_dict(), "seed": args.seed},
+        write=jax.process_index() == 0,
+    )
+    missing = out.without_latents(mine)
+    if args.baseline == "noise":
+        made = baselines.noise(kept.shape, args.seed, missing) if missing else []
+    else:
+        mean, std = np.asarray(vae.mean), np.asarray(vae.std)
+        every = np.stack([kept.record(j).mean.astype(np.float32) for j in range(len(kept))])
+        made = baselines.gaussian((every - mean) / std, args.seed, missing) if missing else []
+    for number, latents in zip(missing, made, strict=True):
+        out.keep(number, latents)
+    return vae
+
+
+def _named_vae(args: argparse.Namespace) -> tuple[str, str | None]:
+    if not args.vae:
+        raise ValueError("name the video VAE that decodes with --vae.")
+    return args.vae, args.weights
+
+
+def _decode(args: argparse.Namespace, vae: Any, drawn: Any, out: Any, mine: Any) -> None:
+    """Decodes this host's samples that are missing, a batch at a time."""
+    import jax
+    import numpy as np
+
+    from pv_vae_jax.core import trees
+    from pv_vae_jax.generation import drawing
+    from pv_vae_jax.generation.folder import DECODER
+
+    decoder = trees.digest(trees.partition(vae.params, "^decoder/")[0])
+    about = {"model": vae.config, "decoder": decoder, "rate": args.rate}
+    out.open(about, DECODER, jax.process_index() == 0)
+    missing = out.without_video(mine)
+    with _bar("videos", mine, missing) as bar:
         for start in range(0, len(missing), args.batch):
             numbers = missing[start : start + args.batch]
             videos = drawing.decoded(vae, np.stack([drawn.read(i) for i in numbers]))
             for i, video in zip(numbers, videos, strict=True):
                 out.write_video(i, video, args.rate)
             bar.update(len(numbers))
-    if first:
-        sample_pictures.grid_of_folder(out, min(count, 16), args.rate)
-        print(
-            f"{count} samples: {out.videos}, seen at once in {out.where / 'grid.png'} and grid.mp4"
-        )
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@
     python -m launch.bench arithmetic     a step's FLOP/s over a matmul's
     python -m launch.bench checkpoint     stall of a checkpoint over a step
     python -m launch.bench models         encode and decode of PV-VAE and the public video VAEs
+    python -m launch.bench generator      update and sampling of Latte on each form of latents
     python -m launch.bench reference      a baseline here over diffusers in PyTorch
     python -m launch.bench judges         I3D and C3D over a matmul and over PyTorch
     python -m launch.bench start          seconds from command to first step, cold and warm
@@ -25,7 +26,7 @@ from launch import door
 
 NAMES = (
     "convolution", "step", "pipeline", "sources", "buckets", "terms", "perceptual", "split",
-    "arithmetic", "checkpoint", "models", "reference", "judges", "start",
+    "arithmetic", "checkpoint", "models", "generator", "reference", "judges", "start",
 )  # fmt: skip
 
 

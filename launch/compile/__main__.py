@@ -20,7 +20,10 @@ examples:
       --stage=predictive --per-device=1 --effort=-1 --set runtime.sharding.fsdp=True
   python -m launch.compile --config=configs/pv_vae_661m.py --topology=h100:8 --what=decode \\
       --json=runs/decode.json
+  python -m launch.compile --config=configs/latte_ucf101.py:pv_vae_661m --topology=v5p:2x2x1 \\
+      --stage=generator --per-device=8      (or --what=sample: noise to latents, all steps)
 
+A generator's config names its video VAE; its latents are taken as kept, so no file is needed.
 All figures are of one device and one run.  The step time is a roofline's: a lower bound.  Without
 vectorised layouts (--effort=-1 compiles many times faster) memory is pessimistic; say which effort
 a number had.  exit code: 0 compiled and fits, 1 does not fit, 2 after an error (one sentence).
@@ -39,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument("--topology", required=True, metavar="CHIP:SHAPE", help="see below")
     it.add_argument("--stage", default="", help="default: the first of config.run")
     it.add_argument("--bucket", type=int, default=0, metavar="N", help="number of the bucket")
-    it.add_argument("--what", default="train", help="train, encode or decode")
+    it.add_argument("--what", default="train", help="train, encode, decode; sample")
     it.add_argument(
         "--withheld", type=int, default=0, metavar="K", help="groups that `slice` does not encode"
     )
@@ -73,7 +76,7 @@ def main(argv: list[str] | None = None) -> int:
     """Runs the door; returns the exit code."""
     args = parser().parse_args(argv)
     _environment(args.topology)
-    from launch.compile import compiling, report
+    from launch.compile import compiling, programs, report
     from pv_vae_jax.sharding import topologies
 
     topology = topologies.parse(args.topology)
@@ -82,21 +85,17 @@ def main(argv: list[str] | None = None) -> int:
     config = settings.read(args.config, args.set)
     from pv_vae_jax.costs import flops
     from pv_vae_jax.sharding import mesh as meshes
-    from pv_vae_jax.training import ahead
-    from pv_vae_jax.training.vae_run import VAERun
 
     devices = topology.devices()
     mesh = meshes.make_mesh(**config["runtime"]["mesh"], devices=devices)
     config = settings.only(config, args.stage, args.bucket, args.per_device, mesh.shape["data"])
-    run = VAERun.of(config)
-    (stage,) = run.stages
-    (bucket,) = stage.data.buckets
-    program = ahead.program(args.what, run, stage, bucket, mesh, args.withheld)
+    named = programs.of(config, mesh, args.what, args.per_device, args.withheld)
+    program = named.ahead
     counted = compiling.watched(
         "counting FLOPs",
         lambda: flops.of(program.function, *program.arguments, platform=topology.platform),
     )
-    name = f"{args.what} of {stage.name}" if args.what == "train" else args.what
+    name = named.name.partition(",")[0]
     compiled = None
     if not args.count:
         lowered = compiling.watched("lowering", lambda: program.function.lower(*program.arguments))
@@ -105,10 +104,8 @@ def main(argv: list[str] | None = None) -> int:
             lambda: compiling.compiled(lowered, args.effort),
         )
     effort = "counted only" if args.count else f"effort {args.effort}"
-    height, width, batch, *_ = bucket
     found = {
-        "program": f"{name}, {config['model']['name']}, {batch} clips of "
-        f"{stage.data.frames} x {height} x {width}, {effort}",
+        "program": f"{named.name}, {effort}",
         "config": args.config,
         "settings": list(args.set),
         "withheld": args.withheld,

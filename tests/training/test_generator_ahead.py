@@ -14,7 +14,7 @@ from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import generator_ahead, placement, restore
 
 WIDTH, DEPTH, CLIPS, CLASSES = 16, 4, 8, 3
-GROUPS, SIDE, CHANNELS = 2, 2, 64  # pv_vae_tiny on clips of 5 x 32 x 32
+GROUPS, SIDE, CHANNELS = 5, 2, 64  # pv_vae_tiny on clips of 17 x 32 x 32
 RULES = (
     (r"attention/qkv/(kernel|bias)$", ("model",)),
     (r"attention/out/kernel$", ("model", None)),
@@ -28,7 +28,7 @@ def run_of(mesh=None, sharding=None, **fields):
     config.generator.fields.update(fields)
     config.tokenizer.model = "pv_vae_tiny"
     config.stages.generator = stage(
-        data={"frames": 5, "buckets": ((32, 32, CLIPS, 1),)}, optimizer={"clip": 1e6}
+        data={"frames": 17, "buckets": ((32, 32, CLIPS, 1),)}, optimizer={"clip": 1e6}
     )
     config.runtime.mesh.update(mesh or {})
     config.runtime.sharding.update(sharding or {})
@@ -121,8 +121,11 @@ def test_fsdp_gathers_parameters_and_moves_no_clip():
     text = program.function.lower(*program.arguments).compile().as_text()
     found = collectives.by_kind(collectives.of(hlo.parse(text)))
     params = 4 * trees.count(state.params)
-    assert set(found) <= {"all-reduce", "all-gather", "reduce-scatter"}
-    assert found["all-gather"].sent < 3 * params
+    assert 0 < found["all-gather"].sent < 3 * params
+    # the condition moves where that is cheaper than its kernels: six vectors, never the tokens
+    moved = found.get("all-to-all", collectives.Traffic(1, 0, 0.0))
+    assert moved.operand / moved.count <= 4 * 6 * WIDTH < 4 * GROUPS * SIDE**2 * WIDTH
+    assert "collective-permute" not in found
 
 
 def test_samples_are_drawn_without_a_word_between_devices():
