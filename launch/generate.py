@@ -209,14 +209,13 @@ def _draw(args: argparse.Namespace, out: Any, mine: Any) -> Any:
         "settings": dataclasses.asdict(how),
         "labels": args.labels,
     }
+    drawn = drawing.Drawing(generator, args.seed, how)
     out.open(about, write=jax.process_index() == 0)
     missing = out.without_latents(mine)
     chosen = None if labels is None else labels[missing]
     numbers = iter(missing)
     with _bar("latents", mine, missing) as bar:
-        for batch in drawing.Drawing(generator, args.seed, how).latents(
-            missing, chosen, args.batch
-        ):
+        for batch in drawn.latents(missing, chosen, args.batch):
             for latents in batch:
                 out.keep(next(numbers), latents)
             bar.update(len(batch))

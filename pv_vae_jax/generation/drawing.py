@@ -40,7 +40,16 @@ class Drawing:
         settings: sampler.Sampling,
         shape: tuple[int, int, int, int] | None = None,
     ):
-        """Places the parameters; ``shape`` is by default that of the training."""
+        """Places the parameters; ``shape`` is by default that of the training.
+
+        Raises:
+          ValueError: guidance without classes.
+        """
+        if settings.guidance != 1.0 and not generator.classes:
+            raise ValueError(
+                f"guidance = {settings.guidance} needs labels to guide by; this generator is "
+                "unconditional: give 1."
+            )
         self.generator, self.seed, self.settings = generator, seed, settings
         self.shape = tuple(shape or generator.latents.shape)
         self._params = local.whole(generator.params)
