@@ -6,10 +6,15 @@ z = vae.encode(video)                         # [B, T, H, W, 3] uint8 or float i
 again = vae.decode(z)
 future = vae.predict(video[:, :5], frames=9)
 wide = pv.split(vae, "rows")                  # each clip on all devices of the host; or "time"
+generator = pv.load_generator("exports/latte.npz")
+video = vae.decode(pv.sample(generator, count=4))
 """
 
 from pv_vae_jax.checkpoint.export import load, save
+from pv_vae_jax.checkpoint.generator_export import load as load_generator
+from pv_vae_jax.generation.drawing import sample
 from pv_vae_jax.interface import LatentSpec, Posterior
+from pv_vae_jax.models.generator import Generator
 from pv_vae_jax.models.split_vae import split
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.withholding import Withholding
@@ -25,6 +30,10 @@ __all__ = [
     "save",
     "split",
     "VideoVAE",
+    # Generators on their latents.
+    "load_generator",
+    "sample",
+    "Generator",
     # What every video VAE answers with.
     "LatentSpec",
     "Posterior",

@@ -7,6 +7,7 @@ seed and index only.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -97,6 +98,33 @@ class Drawing:
                 *own[2:],
             )
             yield np.asarray(jax.device_get(drawn))[: len(indices) - first]
+
+
+def sample(
+    generator: Generator, count: int, seed: int = 0, labels: Sequence[int] | None = None,
+    batch: int = 8, **settings: Any,
+) -> np.ndarray:  # fmt: skip
+    """The first samples of a seed, in one call.
+
+    Args:
+      generator: the generator.
+      count: how many.
+      seed: of the samples; sample i depends on it and on i alone.
+      labels: their classes ``[count]``, below 0 for none; by default all classes in turn.
+      batch: samples at once.
+      **settings: of :class:`~pv_vae_jax.generation.sampler.Sampling`: steps, solver, guidance.
+
+    Returns:
+      Normalised latents, float32 ``[count, G, h, w, c]``, as ``VideoVAE.decode`` takes them.
+
+    Raises:
+      ValueError: fewer than 1, a label or a setting that cannot be.
+    """
+    if count < 1:
+        raise ValueError(f"at least 1 sample is drawn, got {count}.")
+    drawn = Drawing(generator, seed, sampler.Sampling(**settings))
+    given = labels_in_turn(generator.classes, count) if labels is None else np.asarray(labels)
+    return np.concatenate(list(drawn.latents(range(count), given, batch)))
 
 
 def eight_bits(video: jax.Array) -> np.ndarray:

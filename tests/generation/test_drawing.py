@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import pv_vae_jax as pv
 from pv_vae_jax.core import pixels
 from pv_vae_jax.generation import drawing
 from pv_vae_jax.generation.folder import DECODER, SamplesFolder
@@ -68,3 +69,14 @@ def test_a_folder_goes_on_with_what_is_missing_and_refuses_other_samples(tmp_pat
 def test_a_batch_of_none_is_a_sentence(drawn):
     with pytest.raises(ValueError, match="at least 1 sample, got 0"):
         next(drawn.latents([0], None, 0))
+
+
+def test_one_call_draws_the_first_samples_of_a_seed(drawn):
+    wanted = np.concatenate(list(drawn.latents(range(3), drawing.labels_in_turn(3, 3), 8)))
+    np.testing.assert_array_equal(pv.sample(drawn.generator, 3, seed=5, steps=2), wanted)
+    with pytest.raises(ValueError, match="knows the classes 0 to 2; got the label 9"):
+        pv.sample(drawn.generator, 1, labels=[9])
+    with pytest.raises(ValueError, match="guidance is a scale"):
+        pv.sample(drawn.generator, 1, guidance=-1.0)
+    with pytest.raises(ValueError, match="at least 1 sample is drawn, got 0"):
+        pv.sample(drawn.generator, 0)
