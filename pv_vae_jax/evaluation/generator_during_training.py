@@ -47,6 +47,7 @@ class Evaluate:
                 )
             settings = [text for text in name.split("+")[1:] if text]
             self._protocol = protocol.named(name.split("+")[0]).changed(settings)
+            self._folders()
 
     def samples(self, generator: Generator, count: int) -> np.ndarray:
         """The first samples of the run's seed, classes in turn: uint8 ``[count, T, H, W, 3]``."""
@@ -76,12 +77,26 @@ class Evaluate:
     def _measured(self, made: np.ndarray, workdir: Any, label: str) -> dict[str, Any]:
         out = workdir / "evaluation"
         if self._setup is None:
-            data = dict(pair.partition("=")[::2] for pair in self._runtime["protocol_data"])
-            self._setup = evaluate.Setup(self._protocol, data, out)
+            self._setup = evaluate.Setup(self._protocol, self._folders(), out)
         path = out / f"{label}.npz"
         storage.make_folder(out)
         arrays.write(path, {videos.SAMPLES: made})
         return evaluate.generation(self._setup, str(path), label)
+
+    def _folders(self) -> dict[str, str]:
+        """Where the protocol's data sets lie, by name; one without a name is the only one."""
+        found, names = {}, self._protocol.datasets
+        for text in self._runtime["protocol_data"]:
+            name, equals, folder = text.partition("=")
+            if not equals and len(names) == 1:
+                name, folder = names[0], text
+            if name not in names:
+                raise ValueError(
+                    f"config.runtime.protocol_data: {text!r} is NAME=FOLDER with NAME one of "
+                    f"{', '.join(names)}."
+                )
+            found[name] = folder
+        return found
 
     def report(self, generator: Generator, stage: GeneratorStage, workdir: pathlib.Path) -> str:
         """Writes ``results.json`` and ``pictures/final`` of a finished run; a text for a person."""
