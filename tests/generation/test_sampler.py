@@ -1,11 +1,4 @@
-"""Closed forms: a Gaussian target N(m, s^2), noise N(0, 1).
-
-x_t = (1 - t) x_0 + t x_1 has the mean t m and the variance a^2 = (1 - t)^2 + t^2 s^2, and
-cov(x_1 - x_0, x_t) = t s^2 - (1 - t) = a a'.  So v(x, t) = m + (a' / a) (x - t m), and along it
-(x - t m) / a stays what it was: the flow carries x_0 to m + s x_0.
-"""
-
-import functools
+"""Samples: noise carried to the target, the same in any batch, and what is known comes back."""
 
 import jax
 import jax.numpy as jnp
@@ -14,76 +7,23 @@ import optax
 import pytest
 
 from pv_vae_jax.core import rng
-from pv_vae_jax.generation import guidance, solvers
 from pv_vae_jax.generation.sampler import Sampling, sample
 from pv_vae_jax.losses import rectified_flow
 from pv_vae_jax.sharding import mesh as meshes
-
-SHAPE = (2, 2, 2, 3)
-MEAN, STD = 1.5, 0.4
-NULL = 4
-
-
-def noise_of(seed, indices, shape=SHAPE):
-    key = rng.stream_key(seed, "sample")
-    return rng.latent_noise(key, jnp.asarray(indices), shape[0], shape[1:])
-
-
-def wide(time, x):
-    return time.reshape(-1, *(1,) * (x.ndim - 1))
-
-
-def gaussian(params, x, time, label):
-    del label
-    mean, std = params
-    t = wide(time, x)
-    return mean + (t * std**2 - (1 - t)) / ((1 - t) ** 2 + t**2 * std**2) * (x - t * mean)
-
-
-def network(params, x, time, label):
-    """Everything of an example sees everything of it, and its class."""
-    flat = x.reshape(len(x), -1)
-    hidden = jnp.tanh(flat @ params["in"] + params["class"][label] + 3 * time[:, None])
-    return (hidden @ params["out"]).reshape(x.shape)
-
-
-@functools.cache
-def params(size=24, width=16):
-    random = np.random.default_rng(0)
-    shapes = {"in": (size, width), "class": (NULL + 1, width), "out": (width, size)}
-    return {
-        name: jnp.asarray(random.standard_normal(shape, np.float32) / np.sqrt(shape[0]))
-        for name, shape in shapes.items()
-    }
-
-
-def by_example(params, x, time, label):
-    return jax.lax.map(
-        lambda one: network(params, *(leaf[None] for leaf in one))[0], (x, time, label)
-    )
-
-
-LABELS = jnp.array([0, 3, 1, 2, 2, 0, 1, 3])
-GUIDED = Sampling(steps=5, solver="heun", guidance=3.0, shift=2.0)
-
-
-def slope(errors, steps):
-    return np.polyfit(np.log(steps), np.log(errors), 1)[0]
-
-
-@pytest.mark.parametrize("shift", [1.0, 2.5])
-@pytest.mark.parametrize(("solver", "order"), [("euler", 1), ("heun", 2)])
-def test_a_solver_reaches_the_exact_transport_at_its_order(solver, order, shift):
-    noise, std = noise_of(0, range(4)), 2.0
-    field = guidance.guided_field(gaussian, (MEAN, std), None, 0, 1.0, guidance.ALL)
-    steps = [10, 20, 40, 80, 160]
-    errors = [
-        np.abs(solvers.integrate(field, noise, solvers.grid(n, shift), solver) - MEAN - std * noise)
-        for n in steps
-    ]
-    errors = np.max(errors, axis=(1, 2, 3, 4, 5))
-    assert errors[-1] < {1: 0.1, 2: 1e-3}[order]
-    assert abs(slope(errors, steps) + order) < 0.1
+from tests.generation.flows import (
+    GUIDED,
+    LABELS,
+    MEAN,
+    NULL,
+    SHAPE,
+    STD,
+    by_example,
+    gaussian,
+    network,
+    noise_of,
+    params,
+    wide,
+)
 
 
 def test_a_sample_is_its_noise_carried_to_the_target():
@@ -196,77 +136,6 @@ def test_eight_devices_draw_what_one_draws_and_send_each_other_no_latents():
     program = jax.jit(draw).lower(*spread).compile().as_text()
     for exchange in ("all-gather", "all-reduce", "all-to-all", "collective-permute"):
         assert exchange not in program
-
-
-def by_numpy(settings, x, labels):
-    """Euler with guidance, in float64."""
-    weights = {name: np.asarray(leaf, np.float64) for name, leaf in params().items()}
-    times = np.arange(settings.steps + 1) / settings.steps
-    times = times / (times + settings.shift * (1 - times))
-
-    def velocity(x, t, label):
-        hidden = np.tanh(x @ weights["in"] + weights["class"][label] + 3 * t)
-        return hidden @ weights["out"]
-
-    for t, later in zip(times[:-1], times[1:], strict=True):
-        v = velocity(x, t, labels)
-        if settings.guided[0] <= t <= settings.guided[1]:
-            null = velocity(x, t, np.full(len(x), NULL))
-            v = null + settings.guidance * (v - null)
-        x = x + (later - t) * v
-    return x
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        Sampling(steps=7),
-        Sampling(steps=7, guidance=3.0),
-        Sampling(steps=7, guidance=0.0, shift=3.0),
-        Sampling(steps=10, guidance=2.5, guided=(0.3, 0.8)),
-    ],
-    ids=str,
-)
-def test_guidance_is_its_formula(settings):
-    drawn = sample(network, params(), 7, range(8), SHAPE, LABELS, NULL, settings)
-    noise = np.asarray(noise_of(7, range(8)), np.float64).reshape(8, -1)
-    expected = by_numpy(settings, noise, np.asarray(LABELS))
-    np.testing.assert_allclose(drawn.reshape(8, -1), expected, atol=1e-4)
-
-
-def test_guidance_of_one_is_none_bit_for_bit_and_evaluates_once():
-    traced = []
-
-    def watched(params, x, time, label):
-        traced.append(len(x))
-        return network(params, x, time, label)
-
-    def labelled(weights, x, time, label):
-        assert label is None
-        return network(weights, x, time, LABELS)
-
-    one = sample(watched, params(), 7, range(8), SHAPE, LABELS, NULL, Sampling(steps=9))
-    assert set(traced) == {8}
-    none = sample(labelled, params(), 7, range(8), SHAPE, None, NULL, Sampling(steps=9))
-    np.testing.assert_array_equal(one, none)
-    traced.clear()
-    almost = Sampling(steps=9, guidance=1 + 1e-6)
-    again = sample(watched, params(), 7, range(8), SHAPE, LABELS, NULL, almost)
-    assert set(traced) == {16}
-    np.testing.assert_allclose(again, one, atol=1e-4)
-
-
-def test_steps_outside_the_interval_of_guidance_evaluate_once():
-    ran = []
-
-    def counted(params, x, time, label):
-        jax.debug.callback(lambda times: ran.append((round(float(times[0]), 3), len(times))), time)
-        return network(params, x, time, label)
-
-    settings = Sampling(steps=5, guidance=2.0, guided=(0.2, 0.6))
-    sample(counted, params(), 7, range(8), SHAPE, LABELS, NULL, settings).block_until_ready()
-    jax.effects_barrier()
-    assert sorted(ran) == [(0.0, 8), (0.2, 16), (0.4, 16), (0.6, 16), (0.8, 8)]
 
 
 OBSERVED = jnp.array([[True, False], [True, False], [False, True], [False, False]])
