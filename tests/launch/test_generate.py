@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from pv_vae_jax.zoo import registry
 from tests import tiny
 from tests.launch import runs
 from tests.models.test_generator import other
+from tests.ports import free_port
 
 CONFIG = "tests/configs/smallest_generator.py"
 
@@ -148,6 +151,23 @@ def test_clips_are_continued_in_one_table(place, whole, tmp_path):
     values = json.loads((tmp_path / "out" / "results.json").read_text())
     assert values["best"]["model"] <= values["sample"]["model"]
     assert {path.name for path in (tmp_path / "out").iterdir()} >= {"000.png", "000.mp4"}
+
+
+@pytest.mark.slow
+def test_two_processes_of_two_devices_draw_what_one_draws(place, whole, samples, tmp_path):
+    command = ["--workdir", str(whole), "--count", "5", "--batch", "2", "--out", str(tmp_path)]
+    cluster = f"--coordinator=127.0.0.1:{free_port()}", "--processes=2"
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-m", "launch.generate", *command, *cluster, f"--process={i}"],
+            cwd=runs.ROOT, env=runs.environment(2),
+        )
+        for i in range(2)
+    ]  # fmt: skip
+    assert [process.wait(280) for process in both] == [0, 0]
+    assert set(films_of(tmp_path)) == set(films_of(samples))
+    for name, latents in latents_of(tmp_path).items():
+        np.testing.assert_allclose(latents, latents_of(samples)[name], atol=1e-4)
 
 
 @pytest.mark.parametrize(
