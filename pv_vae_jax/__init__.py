@@ -6,11 +6,13 @@ z = vae.encode(video)                         # [B, T, H, W, 3] uint8 or float i
 again = vae.decode(z)
 future = vae.predict(video[:, :5], frames=9)
 wide = pv.split(vae, "rows")                  # each clip on all devices of the host; or "time"
+large = pv.tile(vae, 512, 512)                # large frames, a tile after the other
 """
 
 from pv_vae_jax.checkpoint.export import load, save
 from pv_vae_jax.interface import LatentSpec, Posterior
 from pv_vae_jax.models.split_vae import split
+from pv_vae_jax.models.tiled_vae import tile
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.withholding import Withholding
 from pv_vae_jax.zoo.registry import create, describe
@@ -24,6 +26,7 @@ __all__ = [
     "load",
     "save",
     "split",
+    "tile",
     "VideoVAE",
     # What every video VAE answers with.
     "LatentSpec",
