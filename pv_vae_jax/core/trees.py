@@ -1,9 +1,10 @@
-"""Parameter trees: paths, partitions, counts, tables.
+"""Parameter trees: paths, partitions, counts, digests, tables.
 
 A tree is a nested dict of arrays (or of shapes); a path is its keys joined by "/", such as
 ``encoder/mid/attention/query/kernel``.  A partition is a regular expression on the path.
 """
 
+import hashlib
 import re
 from typing import Any
 
@@ -49,6 +50,14 @@ def merge(*trees: Tree) -> Tree:
 def count(tree: Tree) -> int:
     """Number of parameters."""
     return sum(int(np.prod(leaf.shape)) for leaf in flatten(tree).values())
+
+
+def digest(tree: Tree) -> str:
+    """sha256 of all leaves, by path: hexadecimal."""
+    total = hashlib.sha256()
+    for path, leaf in flatten(tree).items():
+        total.update(f"{path}{leaf.shape}".encode() + np.ascontiguousarray(leaf).tobytes())
+    return total.hexdigest()
 
 
 def table(tree: Tree) -> str:
