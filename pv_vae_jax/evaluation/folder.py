@@ -77,7 +77,8 @@ def _tell(vae: VideoVAE, name: str, form: Form, entry: Entry, strict: bool, told
     for kind, note in notes(vae.spec, taken, form.observe).items():
         if kind not in told:
             told.add(kind)
-            tqdm.tqdm.write(f"note: {name} {note}", file=sys.stderr)
+            more = "; --strict refuses instead." if kind == "padding" else "."
+            tqdm.tqdm.write(f"note: {name} {note}, as others may be{more}", file=sys.stderr)
 
 
 def notes(
@@ -89,15 +90,14 @@ def notes(
     if padded != taken:
         found["padding"] = (
             f"({frames} frames of {height}x{width}) is padded to {padded[0]} frames of "
-            f"{padded[1]}x{padded[2]} by repetition and the result cropped, as others may be; "
-            "--strict refuses instead."
+            f"{padded[1]}x{padded[2]} by repetition, and the result cropped"
         )
     if not observe and any_size.way(spec, padded[0]) == "blended":
         most = dims.frames_of(any_size.TILE + 1, spec.temporal)
         found["way"] = (
             f"({frames} frames) has no exact stream in this model, which looks at all of a clip: "
-            f"overlapping tiles of {most} frames, blended, as others may be. What is exact: up to "
-            f"{most} frames (--frames {most}), or a model that is causal in time."
+            f"overlapping tiles of {most} frames, blended. What is exact: up to {most} frames "
+            f"(--frames {most}), or a model that is causal in time"
         )
     return found
 
