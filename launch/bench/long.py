@@ -5,8 +5,10 @@
     growth     of the longest film over the shortest, and its share of the float32 bytes of the
                frames that it has more
 
-Each model runs in a process of its own; a film of two pieces runs first, so that programs are
-compiled and buffers made, then each length, the peak begun anew for each.  Time is not measured.
+Each model runs in a process of its own; short films run first, so that programs are compiled and
+buffers made, then each length, the peak begun anew for each.  Large buffers of glibc go back when
+they are freed (MALLOC_MMAP_THRESHOLD_), so that a peak is of what is used, not of what its heaps
+hold by chance.  Time is not measured.
 
     python -m launch.bench long
     python -m launch.bench long --models pv_vae_small,wan2.1 --frames 33,129 --size 64
@@ -14,6 +16,7 @@ compiled and buffers made, then each length, the peak begun anew for each.  Time
 
 import argparse
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -27,6 +30,8 @@ from launch import models as of_doors
 from launch.bench.reference_worker import forget_peak, peak_mib
 
 MIB = 2**20
+PERIOD = 30  # latent steps: pieces of any way (evaluation/any_size.py) are 5, 3 or 2
+MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(MIB)}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -61,7 +66,7 @@ def main(argv: list[str]) -> None:
     for name in names:
         print(f"{name} ...", file=sys.stderr, flush=True)
         command = [sys.executable, "-m", "launch.bench", "long", "--one", name, *argv]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=os.environ | MALLOC)
         if done.returncode:
             raise ValueError(f"{name} could not be measured: see its message above.")
         found.append(json.loads(done.stdout.splitlines()[-1]))
@@ -99,7 +104,6 @@ def measured(name: str, lengths: list[int], args: argparse.Namespace) -> dict[st
     """The figures of one model, as JSON values."""
     import jax
 
-    from pv_vae_jax.core import dims
     from pv_vae_jax.data import video_files
     from pv_vae_jax.evaluation import any_size
     from pv_vae_jax.zoo import registry
@@ -120,12 +124,10 @@ def measured(name: str, lengths: list[int], args: argparse.Namespace) -> dict[st
         video_files.write(pathlib.Path(folder, "film.mp4"), pieces())
         return {"frames": frames, "resident": peak_mib(), "live": live / MIB}
 
-    # The pieces of a film that is long: two of each shape.
-    steps = max(2 * any_size.PIECE, 4 * vae.spec.reference_chunk, 3 * any_size.TILE)
+    period = PERIOD * p
     with tempfile.TemporaryDirectory() as folder:
-        run(dims.frames_of(2 * steps, p), folder)
-        for frames in lengths:  # pieces that no other length has
-            run(frames % (p * steps) + p * steps, folder)
+        for frames in sorted({min(each, each % period + period) for each in lengths}):
+            run(frames, folder)
         films = [run(frames, folder) for frames in lengths]
     return {
         "name": name,

@@ -176,6 +176,8 @@ def tile(
         frames (to rounding, 1e-5).
 
     Raises:
-      ValueError: the sizes do not fit, or the model has no exact tiles.
+      ValueError: the sizes do not fit, the model has no exact tiles, or is split over devices.
     """
+    if type(vae) is not VideoVAE:
+        raise ValueError("this model is tiled, or its clips are split, already: do either once.")
     return TiledVAE(vae, Tiling(rows, columns, overlap, blended))

@@ -111,6 +111,7 @@ def test_a_damaged_file_gives_a_sentence_and_no_film(files, tmp_path):
     assert not (tmp_path / "no.mp4").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["none", "reference_chunks"])
 def test_models_without_a_free_stream_go_to_disk_too(form, tmp_path, vae, written):
     """What the decoder gets from the file is what it gets from the encoder."""

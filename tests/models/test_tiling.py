@@ -184,6 +184,13 @@ def test_a_model_without_exact_tiles_says_why(name, sentence):
         tiled_vae.least_overlap(registry.build(name))
 
 
+def test_tiles_and_split_clips_are_not_mixed(vae):
+    tiled = pv.tile(vae, 48, 64)
+    for again in (lambda: pv.tile(tiled, 48, 64), lambda: pv.split(tiled, "rows")):
+        with pytest.raises(ValueError, match="is tiled, or its clips are split, already"):
+            again()
+
+
 def test_any_model_may_be_blended(clip):
     module = tiny.LinearVAE()
     params = jax.jit(module.init)(jax.random.key(0), clip[:, :, :16, :16])["params"]
