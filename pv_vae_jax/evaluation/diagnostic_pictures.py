@@ -21,13 +21,15 @@ def seams(path: str | os.PathLike, found: Mapping[str, Seams]) -> None:
         len(found), 4, figsize=(14, 3.2 * len(found)), squeeze=False, layout="constrained"
     )
     for (label, one), row in zip(found.items(), axes, strict=True):
-        image = row[0].imshow(one.picture, cmap="magma")
+        most = max(float(one.picture.max()), 1e-12)
+        image = row[0].imshow(one.picture, cmap="magma", vmin=0, vmax=most)
         figure.colorbar(image, ax=row[0])
-        row[0].set_title(f"{label}: {one.decibels:.1f} dB from the whole")
+        row[0].set_title(f"{label}: {one.decibels:.1f} dB from the whole", fontsize=9)
         for axis, name in zip(row[1:], ("columns", "rows", "frames"), strict=True):
             values = getattr(one, name)
             axis.plot(np.arange(len(values)), values)
-            axis.set(xlabel=name[:-1], title=f"mean |difference| by {name[:-1]}", ylim=(0, None))
+            axis.set(xlabel=name[:-1], ylim=(0, None))
+            axis.set_title(f"mean |difference| by {name[:-1]}", fontsize=9)
     _save(figure, path)
 
 

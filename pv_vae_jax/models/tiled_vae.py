@@ -9,7 +9,8 @@
 
 (1) needs a model that says which part of it sees surroundings alone, and how far (models/cnn.py);
 attention is in ``low``, so it is of whole frames.  In a stream each tile has a cache of its own.
-What is whole lies in the memory of the host but for ``low``; the device sees one tile at a time.
+What is whole, and the caches of tiles, lie in the memory of the host; the device sees one tile at a
+time, and the features of ``low``.
 """
 
 import functools
@@ -74,13 +75,13 @@ class TiledVAE(VideoVAE):
         self._form = tiles.in_latents(self.spec.spatial, least)
 
     def posterior(self, video: Any) -> Posterior:
-        """The raw posterior of ``video [B, T, H, W, 3]``, as arrays of the host where blended."""
+        """The raw posterior of ``video [B, T, H, W, 3]``."""
         video = self._ready(video)
         self.spec.latent_shape(*video.shape[1:4])
-        return self._halves("posterior", video, _whole)[0]
+        return self._run("posterior", video, _whole)[0]
 
     def _decoded(self, raw: jax.Array) -> np.ndarray:
-        return self._halves("decode_raw", raw, _whole)[0]
+        return self._run("decode_raw", raw, _whole)[0]
 
     @staticmethod
     def _ready(video: Any) -> np.ndarray:
@@ -88,33 +89,31 @@ class TiledVAE(VideoVAE):
         return np.asarray(video)
 
     def _step(self, module, method, params, cache, chunk) -> tuple[Any, dict]:
-        return self._halves(method, chunk, streaming.step, cache)
+        return self._run(method, chunk, streaming.step, cache)
 
-    def _halves(self, method: str, x: Any, run: Any, cache: dict | None = None) -> tuple[Any, dict]:
+    def _run(self, method: str, x: Any, run: Any, cache: dict | None = None) -> tuple[Any, dict]:
         """``method`` of ``x`` and what is kept for the next chunk; ``run`` is for one tile."""
         cache = cache or {}
-        encoder = method != "decode_raw"
         if self.tiles.blended:
-            return self._in_tiles(method, x, run, cache, encoder)
-        kept: dict = {}
-        if encoder:
-            features, kept = self._in_tiles("encode_high", x, run, cache, encoder)
-            method, x = "encode_low", features
+            return self._in_tiles(method, x, run, cache)
+        if method != "decode_raw":
+            features, kept = self._in_tiles("encode_high", x, run, cache)
+            found, low = self._low("encode_low", features, run, cache)
         else:
-            method = "decode_low"
-        x, kept["low"] = run(self.module, method, self.params, cache.get("low"), jnp.asarray(x))
-        if encoder:
-            return x, kept
-        video, tiles = self._in_tiles("decode_high", x, run, cache, encoder)
-        return video, kept | tiles
+            features, low = self._low("decode_low", x, run, cache)
+            found, kept = self._in_tiles("decode_high", features, run, cache)
+        return found, kept | {"low": low}
 
-    def _in_tiles(self, method: str, x: Any, run: Any, cache: dict, encoder: bool):
+    def _low(self, method: str, x: Any, run: Any, cache: dict) -> tuple[Any, Any]:
+        return run(self.module, method, self.params, cache.get("low"), jnp.asarray(x))
+
+    def _in_tiles(self, method: str, x: Any, run: Any, cache: dict) -> tuple[Any, dict]:
         """Equation (1) of tiling.py: ``[B, n, H, W, C]`` of pixels, or of latents."""
-        side = self.spec.spatial
-        into, out = (side, 1) if encoder else (1, side)
+        encoder, side = not method.startswith("decode"), self.spec.spatial
+        into, out = (side, 1) if encoder else (1, side)  # rows of a latent
         x = np.asarray(x)
-        axes = [self._pieces(x.shape[2 + axis] // into, axis, encoder, out) for axis in (0, 1)]
-        sizes = [x.shape[2 + axis] // into * out for axis in (0, 1)]
+        sizes = [rows // into for rows in x.shape[2:4]]
+        axes = [self._pieces(size, axis, encoder, out) for axis, size in enumerate(sizes)]
         whole, kept = None, {}
         for place in itertools.product(*axes):
             corner = tuple(start for start, _ in place)
@@ -126,10 +125,10 @@ class TiledVAE(VideoVAE):
                 for scale in (into, out)
             )
             part = _on_device(x[:, :, *inside])
-            part, kept[corner] = run(self.module, method, self.params, cache.get(corner), part)
-            part = jax.device_get(part)
+            found = run(self.module, method, self.params, cache.get(corner), part)
+            part, kept[corner] = jax.device_get(found)
             if whole is None:
-                whole = jax.tree.map(lambda leaf: _empty(leaf, sizes), part)
+                whole = jax.tree.map(lambda leaf: _empty(leaf, [n * out for n in sizes]), part)
             weights = np.outer(place[0][1], place[1][1])[None, None, :, :, None]
             views = jax.tree.map(lambda leaf, at=target: leaf[:, :, *at], whole)
             jax.tree.map(functools.partial(_add, weights), views, part)
