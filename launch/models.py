@@ -1,7 +1,8 @@
-"""The model that a door works with: an export, a name, or a name with public weights."""
+"""The model that a door works with: an export, a name, or a name with public weights; its tiles."""
 
 import argparse
 import os
+import re
 import sys
 from typing import Any
 
@@ -21,6 +22,46 @@ def add_arguments(it: argparse.ArgumentParser) -> None:
         help="the public checkpoint of a baseline, .safetensors, .pth or .ckpt, as its authors or "
         "diffusers name its tensors",
     )
+
+
+def add_tiles(it: argparse.ArgumentParser) -> None:
+    """``--tile``, ``--overlap`` and ``--blend``, for frames that are too large."""
+    it.add_argument(
+        "--tile",
+        metavar="ROWSxCOLUMNS",
+        help="large frames: run the model in tiles of so many pixels, in a fraction of the memory "
+        "and with the result of whole frames (PV-VAE's CNN; other models: --blend)",
+    )
+    it.add_argument(
+        "--overlap",
+        type=int,
+        metavar="N",
+        help="pixels that neighbouring tiles share (default: the least that is exact; with --blend "
+        "a quarter of a tile)",
+    )
+    it.add_argument(
+        "--blend",
+        action="store_true",
+        help="cheaper tiles, for any model: blended over what they share, with seams",
+    )
+
+
+def tiled(vae: Any, args: argparse.Namespace) -> Any:
+    """The model in tiles, if :func:`add_tiles`'s arguments ask for them.
+
+    Raises:
+      ValueError: tiles that do not fit the model, or flags that say nothing without ``--tile``.
+    """
+    from pv_vae_jax.models import tiled_vae
+
+    if args.tile is None:
+        if args.overlap is not None or args.blend:
+            raise ValueError("--overlap and --blend are of tiles: say --tile ROWSxCOLUMNS as well.")
+        return vae
+    sides = re.fullmatch(r"(\d+)x(\d+)", args.tile)
+    if sides is None:
+        raise ValueError(f"--tile is ROWSxCOLUMNS in pixels, such as 256x256; got {args.tile!r}.")
+    return tiled_vae.tile(vae, *map(int, sides.groups()), args.overlap, args.blend)
 
 
 def load(name: str, weights: str | None = None) -> tuple[Any, dict[str, Any]]:

@@ -18,12 +18,15 @@ protocol of these numbers, and the files that could not be used with their reaso
 Videos may have any length and size: the last frame, row and column are repeated up to the next
 valid form (1 + 4n frames, a multiple of the model's factor) and cropped off again; --strict
 refuses such videos and names the nearest form.  Without --observe a video of any length is done
-piece by piece, in memory that does not grow.
+piece by piece, in memory that does not grow (docs/long_video.md); frames that are too large go
+through the model in tiles (--tile).  Sound is left out.  To keep the latents: python -m
+launch.encode and launch.decode.
 
 examples:
   python -m launch.reconstruct --model exports/demo.npz --input clips/ --out pictures/
   python -m launch.reconstruct --model exports/demo.npz --input a.mp4 --out pictures/ \\
       --observe 9 --frames 17 --size 128
+  python -m launch.reconstruct --model exports/demo.npz --input film.mp4 --out out/ --tile 512x512
   python -m launch.reconstruct --model wan2.2 --weights Wan2.2_VAE.pth --input clips/ --out out/
 
 exit code: 0 if at least one video was done, 2 after an error (one sentence on stderr).
@@ -67,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument(
         "--strict", action="store_true", help="refuse a video that would have to be padded"
     )
+    models.add_tiles(it)
     return it
 
 
@@ -83,6 +87,7 @@ def main(argv: list[str] | None = None) -> None:
     out = _writable(args.out, args.input)
     entries = manifest.of(args.input)
     vae, model = models.load(args.model, args.weights)
+    vae = models.tiled(vae, args)
     frames = args.frames
     if frames is None and args.observe is not None:
         frames = model["training"].get("frames", 17)
@@ -92,6 +97,8 @@ def main(argv: list[str] | None = None) -> None:
         "prediction": held_out.PROTOCOL,
         "padding": "last frame, row and column repeated; cropped before anything is measured",
     }
+    if args.tile:
+        protocol["tiles"] = dataclasses.asdict(vae.tiles)
     found = reconstruct_folder(vae, entries, out, form, args.strict)
     report = {"model": model, "protocol": protocol | dataclasses.asdict(form)} | found
     path = out / "metrics.json"

@@ -6,6 +6,7 @@ z = vae.encode(video)                         # [B, T, H, W, 3] uint8 or float i
 again = vae.decode(z)
 future = vae.predict(video[:, :5], frames=9)
 wide = pv.split(vae, "rows")                  # each clip on all devices of the host; or "time"
+large = pv.tile(vae, 512, 512)                # large frames, a tile after the other
 generator = pv.load_generator("exports/latte.npz")
 video = vae.decode(pv.sample(generator, count=4))
 """
@@ -16,6 +17,7 @@ from pv_vae_jax.generation.drawing import sample
 from pv_vae_jax.interface import LatentSpec, Posterior
 from pv_vae_jax.models.generator import Generator
 from pv_vae_jax.models.split_vae import split
+from pv_vae_jax.models.tiled_vae import tile
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.withholding import Withholding
 from pv_vae_jax.zoo.registry import create, describe
@@ -29,6 +31,7 @@ __all__ = [
     "load",
     "save",
     "split",
+    "tile",
     "VideoVAE",
     # Generators on their latents.
     "load_generator",

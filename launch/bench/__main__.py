@@ -14,6 +14,8 @@
     python -m launch.bench generator      update and sampling of Latte on each form of latents
     python -m launch.bench reference      a baseline here over diffusers in PyTorch
     python -m launch.bench judges         I3D and C3D over a matmul and over PyTorch
+    python -m launch.bench long           memory against length: films of any length
+    python -m launch.bench tiling         memory of large frames, whole and in tiles
     python -m launch.bench start          seconds from command to first step, cold and warm
 
 Each takes --help.  Run them on an idle machine and quote the ratio with the command.
@@ -26,7 +28,8 @@ from launch import door
 
 NAMES = (
     "convolution", "step", "pipeline", "sources", "buckets", "terms", "perceptual", "split",
-    "arithmetic", "checkpoint", "models", "generator", "reference", "judges", "start",
+    "arithmetic", "checkpoint", "models", "generator", "reference", "judges", "long",
+    "tiling", "start",
 )  # fmt: skip
 
 

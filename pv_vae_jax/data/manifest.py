@@ -88,11 +88,12 @@ def time_stamps(film: str | bytes) -> tuple[list[int], str]:
     """Sorted pts of all frames of a file or its bytes, and what is wrong with them or ""."""
     with video_files.container_of(film) as container:
         stream = container.streams.video[0]
-        packets = [p for p in container.demux(stream) if p.size and not p.is_corrupt]
+        whole = (p for p in container.demux(stream) if p.size and not p.is_corrupt)
+        packets = [(p.pts, p.is_discard) for p in whole]  # not their bytes: the film is long
         promised = stream.frames if "mp4" in container.format.name else 0  # others only estimate
         if len(packets) < promised:
             return [], f"truncated: {len(packets)} of {promised} frames readable"
-        stamps = [packet.pts for packet in packets if not packet.is_discard]
+        stamps = [pts for pts, is_discard in packets if not is_discard]
     if None in stamps:  # streams without an index, such as MPEG-PS: decode to know
         with video_files.container_of(film) as container:
             stamps = [f.pts for f in container.decode(video=0) if f.pts is not None]

@@ -110,15 +110,23 @@ def iterate(path: str | os.PathLike, chunk: int) -> Iterator[np.ndarray]:
     """All frames of a file in order, uint8 ``[n, H, W, 3]`` with n = ``chunk`` (the last: fewer).
 
     Raises:
-      ClipError: the file cannot be opened or decoded.
+      ClipError: the file cannot be opened or decoded, or its frames change their size.
     """
     frames: list[np.ndarray] = []
+    size = None
     try:
         with container_of(path) as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
-            for frame in container.decode(stream):
+            for number, frame in enumerate(container.decode(stream)):
                 frames.append(upright(frame))
+                size = size or frames[0].shape[:2]
+                if frames[-1].shape[:2] != size:
+                    now, began = ("x".join(map(str, s)) for s in (frames[-1].shape[:2], size))
+                    reason = (
+                        f"frame {number} is {now}, but the film began with {began}: cut it there"
+                    )
+                    raise ClipError(os.fspath(path), reason)
                 if len(frames) == chunk:
                     yield np.stack(frames)
                     frames = []

@@ -9,7 +9,8 @@ Pieces, by ``spec.streaming``:
 
     exact              any (models/streaming.py): the result of the whole video
     reference_chunks   those of the reference implementation, whose result this is
-    none               overlapping tiles, blended (tiles.py); exact for 1 + p TILE frames and less
+    none               overlapping tiles, blended (tiles.py), of what the model cannot stream;
+                       exact for 1 + p TILE frames and less
 """
 
 import collections
@@ -42,7 +43,7 @@ def padded_shape(shape: tuple[int, ...], spec: LatentSpec) -> tuple[int, int, in
 def reconstruct(vae: VideoVAE, video: np.ndarray) -> np.ndarray:
     """The reconstruction of one whole video, uint8 ``[T, H, W, 3]`` of any T, H and W."""
     whole = _padded(video, padded_shape(video.shape, vae.spec))
-    return _cropped(vae.decode(vae.encode(whole)), video)
+    return cropped(vae.decode(vae.encode(whole)), video.shape)
 
 
 def predict(vae: VideoVAE, video: np.ndarray, observe: int) -> np.ndarray:
@@ -62,7 +63,14 @@ def predict(vae: VideoVAE, video: np.ndarray, observe: int) -> np.ndarray:
     dims.groups_of(observe, vae.spec.temporal)
     frames, height, width = padded_shape(video.shape, vae.spec)
     seen = _padded(video[:observe], (observe, height, width))
-    return _cropped(vae.predict(seen, frames), video)
+    return cropped(vae.predict(seen, frames), video.shape)
+
+
+def way(spec: LatentSpec, frames: int, tile: int = TILE) -> str:
+    """How a video of ``frames`` frames runs: "whole", or by the table at the top of this file."""
+    if spec.streaming != "none":
+        return spec.streaming
+    return "whole" if frames <= dims.frames_of(tile + 1, spec.temporal) else "blended"
 
 
 def stream(
@@ -80,47 +88,77 @@ def stream(
     Yields:
       Pieces of the video and of its reconstruction, uint8 ``[n, H, W, 3]``.
     """
-    spec = vae.spec
-    length = dims.lengths_around(total, spec.temporal)[1]
     waiting: collections.deque[np.ndarray] = collections.deque()
 
-    def padded() -> Iterator[np.ndarray]:  # [1, 1, H, W, 3]
-        missing = length
+    def noted() -> Iterator[np.ndarray]:
         for frame in itertools.islice(frames, total):
             waiting.append(frame)
-            last = _padded(frame[None], padded_shape((1, *frame.shape), spec))
-            missing -= 1
-            yield last
-        for _ in range(missing):
-            yield last
+            yield frame
 
-    for result in _results(vae, padded(), length, piece, tile):
+    latents = encode(vae, noted(), total, piece, tile)
+    for result in decode(vae, latents, total, tile):
         count = min(result.shape[1], len(waiting))  # a decoder that looks ahead is late
         if count:
             video = np.stack([waiting.popleft() for _ in range(count)])
-            yield video, _cropped(result, video)
+            yield video, cropped(result, video.shape)
 
 
-def _results(
-    vae: VideoVAE, frames: Iterator[np.ndarray], length: int, piece: int, tile: int
+def encode(
+    vae: VideoVAE, frames: Iterable[np.ndarray], total: int, piece: int = PIECE, tile: int = TILE
 ) -> Iterator[jax.Array]:
-    """``[1, n, H, W, 3]`` of ``length`` frames ``[1, 1, H, W, 3]`` of valid size."""
+    """The latents of a video, padded as said above; arguments as :func:`stream`.
+
+    Yields:
+      Normalised ``[1, n, h, w, c]``.
+    """
     spec = vae.spec
+    length = dims.lengths_around(total, spec.temporal)[1]
+    padded = _padded_frames(frames, length, spec)
 
     def chunk(count: int) -> np.ndarray:
-        return np.concatenate(list(itertools.islice(frames, count)), axis=1)
+        return np.concatenate(list(itertools.islice(padded, count)), axis=1)
 
-    if spec.streaming != "none":
-        first, *later = _plan(spec, dims.groups_of(length, spec.temporal), piece)
-        counts = [dims.frames_of(first, spec.temporal), *(spec.temporal * n for n in later)]
-        yield from vae.decode_stream(vae.encode_stream(map(chunk, counts)))
-    elif length <= dims.frames_of(tile + 1, spec.temporal):
-        yield vae.decode(vae.encode(chunk(length)))
+    ways = way(spec, length, tile)
+    if ways == "whole":
+        yield vae.encode(chunk(length))
+    elif ways == "blended" and not spec.encoder_causal:
+        yield from tiles.encode(vae, padded, tile)
     else:
-        yield from tiles.reconstruct(vae, frames, tile)
+        first, *later = plan(spec, dims.groups_of(length, spec.temporal), piece)
+        counts = [dims.frames_of(first, spec.temporal), *(spec.temporal * n for n in later)]
+        yield from vae.encode_stream(map(chunk, counts))
 
 
-def _plan(spec: LatentSpec, steps: int, piece: int) -> list[int]:
+def decode(
+    vae: VideoVAE, latents: Iterable[np.ndarray], total: int, tile: int = TILE
+) -> Iterator[jax.Array]:
+    """The video of what :func:`encode` gave for ``total`` frames, in pieces of :func:`plan`.
+
+    Yields:
+      Float32 ``[1, n, H, W, 3]`` in [-1, 1], padding included; perhaps none of a piece.
+    """
+    ways = way(vae.spec, dims.lengths_around(total, vae.spec.temporal)[1], tile)
+    if ways == "whole":
+        yield vae.decode(np.concatenate([np.asarray(each) for each in latents], axis=1))
+    elif ways == "blended":
+        yield from tiles.decode(vae, latents, tile)
+    else:
+        yield from vae.decode_stream(latents)
+
+
+def _padded_frames(
+    frames: Iterable[np.ndarray], length: int, spec: LatentSpec
+) -> Iterator[np.ndarray]:
+    """``length`` frames uint8 ``[1, 1, H, W, 3]`` of valid size, the last one repeated."""
+    for frame in itertools.islice(frames, length):
+        last = _padded(frame[None], padded_shape((1, *frame.shape), spec))
+        length -= 1
+        yield last
+    for _ in range(length):
+        yield last
+
+
+def plan(spec: LatentSpec, steps: int, piece: int = PIECE) -> list[int]:
     """Latent steps of each piece of a video of ``steps``."""
     if spec.streaming == "reference_chunks":
         return streaming.encoded_chunks(steps, spec.reference_chunk)
@@ -134,7 +172,7 @@ def _padded(video: np.ndarray, target: tuple[int, int, int]) -> np.ndarray:
     return np.pad(video, [*more, (0, 0)], mode="edge")[None]
 
 
-def _cropped(result: jax.Array, video: np.ndarray) -> np.ndarray:
-    """The one clip of a batch of one, uint8, cut to the shape of ``video``."""
-    frames, height, width = video.shape[:3]
+def cropped(result: jax.Array, shape: tuple[int, ...]) -> np.ndarray:
+    """The one clip of a batch of one, uint8, cut to ``shape = (T, H, W, ...)``."""
+    frames, height, width = shape[:3]
     return np.asarray(pixels.to_uint8(result))[0, :frames, :height, :width]

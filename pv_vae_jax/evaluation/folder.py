@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import tqdm
 
+from pv_vae_jax.core import dims
 from pv_vae_jax.data.clips import ClipError
 from pv_vae_jax.data.manifest import Entry
 from pv_vae_jax.evaluation import any_size
 from pv_vae_jax.evaluation.reconstruction import Form, reconstruct_file
+from pv_vae_jax.interface import LatentSpec
 from pv_vae_jax.models.video_vae import VideoVAE
 
 
@@ -39,17 +41,23 @@ def reconstruct_folder(
     root = os.path.commonpath([os.path.dirname(entry.path) for entry in entries])
     videos: list[dict[str, Any]] = []
     skipped: list[dict[str, str]] = []
-    told = False
-    for entry in tqdm.tqdm(entries, "reconstruct", unit="video", disable=None):
-        name = os.path.relpath(entry.path, root)
-        try:
-            if entry.reason:
-                raise ClipError(entry.path, entry.reason)
-            told = _tell_padding(vae, name, form.of(entry), strict, told)
-            videos.append({"file": name} | reconstruct_file(vae, entry, out / name, form))
-        except ClipError as error:
-            skipped.append({"file": name, "reason": error.reason})
-            tqdm.tqdm.write(f"skipped: {name}: {error.reason}", file=sys.stderr)
+    told: set[str] = set()
+    total = sum(form.of(entry)[0] for entry in entries if not entry.reason)
+    with tqdm.tqdm(total=total, unit="frame", disable=None) as bar:
+        for entry in entries:
+            name = os.path.relpath(entry.path, root)
+            bar.set_description(name)
+            end = bar.n + (0 if entry.reason else form.of(entry)[0])
+            try:
+                if entry.reason:
+                    raise ClipError(entry.path, entry.reason)
+                _tell(vae, name, form, entry, strict, told)
+                figures = reconstruct_file(vae, entry, out / name, form, bar.update)
+                videos.append({"file": name} | figures)
+            except ClipError as error:
+                skipped.append({"file": name, "reason": error.reason})
+                tqdm.tqdm.write(f"skipped: {name}: {error.reason}", file=sys.stderr)
+                bar.update(end - bar.n)
     if not videos:
         raise ValueError(
             f"none of {len(entries)} videos is usable; {skipped[0]['file']}: "
@@ -58,26 +66,40 @@ def reconstruct_folder(
     return {"mean": _means(videos), "videos": videos, "skipped": skipped}
 
 
-def _tell_padding(
-    vae: VideoVAE, name: str, taken: tuple[int, int, int], strict: bool, told: bool
-) -> bool:
-    padded = any_size.padded_shape(taken, vae.spec)
-    if padded == taken:
-        return told
+def _tell(vae: VideoVAE, name: str, form: Form, entry: Entry, strict: bool, told: set[str]) -> None:
+    """Says once what becomes of a video that does not fit; ``strict`` refuses it."""
+    taken = form.of(entry)
     if strict:
         try:
             vae.spec.latent_shape(*taken)
         except ValueError as error:
             raise ValueError(f"--strict: {name}: {error}") from error
-    if not told:
-        frames, height, width = taken
-        tqdm.tqdm.write(
-            f"note: {name} ({frames} frames of {height}x{width}) is padded to {padded[0]} frames "
-            f"of {padded[1]}x{padded[2]} and the result cropped, as others may be; --strict "
-            "refuses instead.",
-            file=sys.stderr,
+    for kind, note in notes(vae.spec, taken, form.observe).items():
+        if kind not in told:
+            told.add(kind)
+            more = "; --strict refuses instead." if kind == "padding" else "."
+            tqdm.tqdm.write(f"note: {name} {note}, as others may be{more}", file=sys.stderr)
+
+
+def notes(
+    spec: LatentSpec, taken: tuple[int, int, int], observe: int | None = None
+) -> dict[str, str]:
+    """What a user should know of a video ``taken = (T, H, W)``, by kind."""
+    found = {}
+    (frames, height, width), padded = taken, any_size.padded_shape(taken, spec)
+    if padded != taken:
+        found["padding"] = (
+            f"({frames} frames of {height}x{width}) is padded to {padded[0]} frames of "
+            f"{padded[1]}x{padded[2]} by repetition, and the result cropped"
         )
-    return True
+    if not observe and any_size.way(spec, padded[0]) == "blended":
+        most = dims.frames_of(any_size.TILE + 1, spec.temporal)
+        found["way"] = (
+            f"({frames} frames) has no exact stream in this model, which looks at all of a clip: "
+            f"overlapping tiles of {most} frames, blended. What is exact: up to {most} frames "
+            f"(--frames {most}), or a model that is causal in time"
+        )
+    return found
 
 
 def _means(videos: list[dict[str, Any]]) -> dict[str, float]:

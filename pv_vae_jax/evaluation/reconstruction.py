@@ -9,7 +9,7 @@ import dataclasses
 import itertools
 import pathlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import cv2
@@ -70,13 +70,25 @@ class Form:
 
 
 def reconstruct_file(
-    vae: VideoVAE, entry: Entry, folder: pathlib.Path, form: Form
+    vae: VideoVAE,
+    entry: Entry,
+    folder: pathlib.Path,
+    form: Form,
+    progress: Callable[[int], Any] = lambda frames: None,
 ) -> dict[str, Any]:
     """Writes ``side_by_side.mp4`` and ``strip.png`` of one video into ``folder``, or nothing.
 
+    Args:
+      vae: the model.
+      entry: the video.
+      folder: of the results.
+      form: what is taken of it.
+      progress: is told the frames of each piece that is done.
+
     Returns:
       The video's figures, as JSON values: psnr, ssim, and with observe prediction_mse and
-      repeat_mse (protocols in metrics/fidelity.py and evaluation/held_out.py).
+      repeat_mse (protocols in metrics/fidelity.py and evaluation/held_out.py); ``way`` is that of
+      evaluation/any_size.py.
 
     Raises:
       ClipError: the video is too short for the form, or cannot be decoded.
@@ -86,33 +98,50 @@ def reconstruct_file(
         reason = f"{shape[0]} frames: --observe {form.observe} leaves none to predict"
         raise ClipError(entry.path, reason)
     tally = _Tally(pictures.evenly(shape[0]), form.observe)
-    pieces = _pieces(vae, _frames(entry, shape), shape[0], form.observe)
+    pieces = _pieces(vae, frames_of(entry, shape), shape[0], form.observe)
     withheld = {} if form.observe is None else {"prediction": form.observe}
-    film = (pictures.beside(tally.count(rows), withheld) for rows in pieces)
+
+    def film() -> Iterator[np.ndarray]:
+        for rows in pieces:
+            yield pictures.beside(tally.count(rows), withheld)
+            progress(len(rows["original"]))
+
     storage.make_folder(folder.parent)
     beside = None if storage.is_url(folder) else folder.parent
     with tempfile.TemporaryDirectory(dir=beside) as scratch:
         results = pathlib.Path(scratch, "side_by_side.mp4"), pathlib.Path(scratch, "strip.png")
-        video_files.write(results[0], film, entry.rate)
+        video_files.write(results[0], film(), entry.rate)
         pictures.strip(results[1], tally.shown(), withheld, tally.numbers)
         storage.make_folder(folder)
         for path in results:
             storage.put(path, folder / path.name)
     padded = any_size.padded_shape((tally.frames, *shape[1:]), vae.spec)
+    way = "whole" if form.observe else any_size.way(vae.spec, padded[0])
     form_of = {"frames": tally.frames, "height": shape[1], "width": shape[2], "padded_to": padded}
-    return form_of | {"rate": entry.rate} | tally.figures()
+    return form_of | {"rate": entry.rate, "way": way} | tally.figures()
 
 
-def _frames(entry: Entry, shape: tuple[int, int, int]) -> Iterator[np.ndarray]:
-    """The first T frames, resized to ``(H, W)``."""
+def frames_of(entry: Entry, shape: tuple[int, int, int]) -> Iterator[np.ndarray]:
+    """The first T frames of a video, uint8 ``[H, W, 3]``, resized to ``shape = (T, H, W)``.
+
+    Raises:
+      ClipError: it cannot be decoded, changes its size, or has more or fewer frames than time
+        stamps: no frame is dropped or made up unsaid.
+    """
     frames, height, width = shape
     single = itertools.chain.from_iterable(video_files.iterate(entry.path, 1))
+    count = 0
     for frame in itertools.islice(single, frames):
+        count += 1
+        if count == entry.frames and next(single, None) is not None:
+            raise ClipError(entry.path, f"more frames than its {entry.frames} time stamps")
         if frame.shape[:2] != (height, width):
             smaller = height < frame.shape[0]
             way = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
             frame = cv2.resize(frame, (width, height), interpolation=way)
         yield frame
+    if count < frames:
+        raise ClipError(entry.path, f"{count} frames can be decoded of {entry.frames} time stamps")
 
 
 def _pieces(

@@ -23,8 +23,8 @@ from pv_vae_jax.models.video_vae import VideoVAE
 Chunks = Iterable[np.ndarray]
 
 
-def reconstruct(vae: VideoVAE, video: Chunks, tile: int) -> Iterator[jax.Array]:
-    """Video through encoder and decoder, in memory that does not grow.
+def encode(vae: VideoVAE, video: Chunks, tile: int) -> Iterator[jax.Array]:
+    """Latents of a video, in memory that does not grow.
 
     Args:
       vae: the model.
@@ -32,12 +32,21 @@ def reconstruct(vae: VideoVAE, video: Chunks, tile: int) -> Iterator[jax.Array]:
       tile: n of equation (1), a multiple of 4.
 
     Yields:
+      Normalised ``[B, s, h, w, c]``, more in the first and fewer in the last.
+    """
+    p, stride = vae.spec.temporal, tile * 3 // 4
+    return blended(vae.encode, video, p * tile, p * stride, tile - stride, stride)
+
+
+def decode(vae: VideoVAE, latents: Chunks, tile: int) -> Iterator[jax.Array]:
+    """Video of normalised latents ``[B, any, h, w, c]``, in memory that does not grow.
+
+    Yields:
       Float32 ``[B, p s, H, W, 3]`` in [-1, 1], more in the first and fewer in the last.
     """
     p, stride = vae.spec.temporal, tile * 3 // 4
-    latents = blended(vae.encode, video, p * tile, p * stride, tile - stride, stride)
-    decode = functools.partial(vae.decode, clamp=False)  # blended first, then clamped
-    for video in blended(decode, latents, tile, stride, p * (tile - stride), p * stride):
+    function = functools.partial(vae.decode, clamp=False)  # blended first, then clamped
+    for video in blended(function, latents, tile, stride, p * (tile - stride), p * stride):
         yield jnp.clip(video, -1, 1)
 
 

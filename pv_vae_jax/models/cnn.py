@@ -9,7 +9,15 @@
 Stages are numbered from the pixels (0) to the latents (n), in the encoder and in the decoder alike:
 ``widths[i]`` and ``blocks[i]`` belong to stage i, ``strides[i]`` (time, space) lies between stages
 i and i + 1.  Reference: arXiv 2605.02134, section 3.2 (time before space alone in the encoder).
+
+    encoder = low o high,    decoder = high o low                                           (1)
+
+``low`` has the rows and columns of the latents: the last stage and the middle, whose attention is
+of whole frames.  ``high`` is convolutions, so that a result of it depends on its surroundings
+alone, as far as ``reach``: large frames run through it in tiles, exactly (tiled_vae.py).
 """
+
+import math
 
 import flax.linen as nn
 import jax
@@ -18,6 +26,7 @@ import jax.numpy as jnp
 from pv_vae_jax.layers.attention import FrameAttention
 from pv_vae_jax.layers.blocks import RMSNorm
 from pv_vae_jax.layers.causal_conv import CausalConv3D
+from pv_vae_jax.layers.convolution import padding
 from pv_vae_jax.layers.resample import Downsample, Upsample, shuffle, unshuffle
 from pv_vae_jax.models.stack import Stack, residual_block
 
@@ -71,28 +80,56 @@ class Encoder(nn.Module):
     remat: str = "none"
     scan: bool = False
 
-    @nn.compact
-    def __call__(self, video: jax.Array) -> jax.Array:
-        """``[B, T, H, W, 3]`` in [-1, 1] to moments ``[B, G, h, w, 2c]``, float32."""
+    def setup(self):
+        """Makes the layers."""
         form = {"time_padding": self.time_padding, "dtype": self.dtype}
         repeated = {"remat": self.remat, "scan": self.scan}
-        x = unshuffle(video, self.patch)
-        x = CausalConv3D(self.widths[0], **form, name="conv_in")(x)
+        self.conv_in = CausalConv3D(self.widths[0], **form)
         for i, (width, blocks) in enumerate(zip(self.widths, self.blocks, strict=True)):
-            x = Stack(width, blocks, **form, **repeated, name=f"stage_{i}")(x)
-            if i < len(self.strides):
-                x = Downsample(self.strides[i], **form, name=f"down_{i}")(x)
-        x = Middle(self.widths[-1], **form, remat=self.remat, name="mid")(x)
-        normed = nn.silu(RMSNorm(self.dtype, name="norm_out")(x))
-        point = (1, 1, 1)
+            setattr(self, f"stage_{i}", Stack(width, blocks, **form, **repeated))
+        for i, strides in enumerate(self.strides):
+            setattr(self, f"down_{i}", Downsample(strides, **form))
+        self.mid = Middle(self.widths[-1], **form, remat=self.remat)
+        self.norm_out = RMSNorm(self.dtype)
+        moments = 2 * self.channels if self.head == "norm" else self.channels
+        self.conv_out = CausalConv3D(moments, **form)
+        self.quant = CausalConv3D(moments, (1, 1, 1), dtype=self.dtype)
+        if self.head == "linear":
+            self.conv_logvar = CausalConv3D(self.channels, **form)
+
+    def __call__(self, video: jax.Array) -> jax.Array:
+        """``[B, T, H, W, 3]`` in [-1, 1] to moments ``[B, G, h, w, 2c]``, float32."""
+        return self.low(self.high(video))
+
+    def high(self, video: jax.Array) -> jax.Array:
+        """Equation (1): ``[B, T, H, W, 3]`` to features ``[B, G, h, w, C]``."""
+        x = self.conv_in(unshuffle(video, self.patch))
+        for i in range(len(self.strides)):
+            x = getattr(self, f"down_{i}")(getattr(self, f"stage_{i}")(x))
+        return x
+
+    def low(self, x: jax.Array) -> jax.Array:
+        """Equation (1): features ``[B, G, h, w, C]`` to moments ``[B, G, h, w, 2c]``, float32."""
+        x = self.mid(getattr(self, f"stage_{len(self.strides)}")(x))
+        normed = nn.silu(self.norm_out(x))
         if self.head == "norm":
-            x = CausalConv3D(2 * self.channels, **form, name="conv_out")(normed)
-            x = CausalConv3D(2 * self.channels, point, dtype=self.dtype, name="quant")(x)
-            return x.astype(jnp.float32)
-        mean = CausalConv3D(self.channels, **form, name="conv_out")(x)
-        mean = CausalConv3D(self.channels, point, dtype=self.dtype, name="quant")(mean)
-        logvar = CausalConv3D(self.channels, **form, name="conv_logvar")(normed)
+            return self.quant(self.conv_out(normed)).astype(jnp.float32)
+        mean, logvar = self.quant(self.conv_out(x)), self.conv_logvar(normed)
         return jnp.concatenate([mean, logvar], axis=-1).astype(jnp.float32)
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """How many rows of latents a feature of ``high`` sees before and behind its own pixels.
+
+        A convolution of stride 2 sees a row behind its own two, and none before.
+        """
+        before = behind = 0
+        for (_, space), blocks in zip(self.strides[::-1], self.blocks[-2::-1], strict=True):
+            around = padding(3, space)
+            before = before * space + around[0] + 2 * blocks
+            behind = behind * space + around[1] + 2 * blocks
+        side = math.prod(space for _, space in self.strides)  # of a latent, in patches
+        return -(-(before + 1) // side), -(-(behind + 1) // side)
 
 
 class Decoder(nn.Module):
@@ -115,22 +152,45 @@ class Decoder(nn.Module):
     scan: bool = False
     causal: bool = True
 
-    @nn.compact
-    def __call__(self, latents: jax.Array) -> jax.Array:
-        """``[B, G, h, w, c]`` to video ``[B, T, H, W, 3]``, float32, not clamped."""
+    def setup(self):
+        """Makes the layers."""
         form = {"time_padding": self.time_padding, "dtype": self.dtype, "causal": self.causal}
         repeated = {"remat": self.remat, "scan": self.scan}
-        x = CausalConv3D(self.channels, (1, 1, 1), dtype=self.dtype, name="post_quant")(latents)
-        x = CausalConv3D(self.widths[-1], **form, name="conv_in")(x)
-        x = Middle(self.widths[-1], **form, remat=self.remat, name="mid")(x)
-        for i in reversed(range(len(self.widths))):
-            if i < len(self.strides):
-                x = Upsample(self.strides[i], **form, name=f"up_{i}")(x)
-            x = Stack(self.widths[i], self.blocks[i], **form, **repeated, name=f"stage_{i}")(x)
+        self.post_quant = CausalConv3D(self.channels, (1, 1, 1), dtype=self.dtype)
+        self.conv_in = CausalConv3D(self.widths[-1], **form)
+        self.mid = Middle(self.widths[-1], **form, remat=self.remat)
+        for i, (width, blocks) in enumerate(zip(self.widths, self.blocks, strict=True)):
+            setattr(self, f"stage_{i}", Stack(width, blocks, **form, **repeated))
+        for i, strides in enumerate(self.strides):
+            setattr(self, f"up_{i}", Upsample(strides, **form))
         if self.head == "norm":
-            x = nn.silu(RMSNorm(self.dtype, name="norm_out")(x))
-        x = CausalConv3D(3 * self.patch**2, **form, name="conv_out")(x)
-        return shuffle(x.astype(jnp.float32), self.patch)
+            self.norm_out = RMSNorm(self.dtype)
+        self.conv_out = CausalConv3D(3 * self.patch**2, **form)
+
+    def __call__(self, latents: jax.Array) -> jax.Array:
+        """``[B, G, h, w, c]`` to video ``[B, T, H, W, 3]``, float32, not clamped."""
+        return self.high(self.low(latents))
+
+    def low(self, latents: jax.Array) -> jax.Array:
+        """Equation (1): ``[B, G, h, w, c]`` to features ``[B, G, h, w, C]``."""
+        x = self.mid(self.conv_in(self.post_quant(latents)))
+        return getattr(self, f"stage_{len(self.strides)}")(x)
+
+    def high(self, x: jax.Array) -> jax.Array:
+        """Equation (1): features ``[B, G, h, w, C]`` to video ``[B, T, H, W, 3]``, float32."""
+        for i in reversed(range(len(self.strides))):
+            x = getattr(self, f"stage_{i}")(getattr(self, f"up_{i}")(x))
+        if self.head == "norm":
+            x = nn.silu(self.norm_out(x))
+        return shuffle(self.conv_out(x).astype(jnp.float32), self.patch)
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """How many rows of features the pixels of one see before and behind it, in ``high``."""
+        rows = 1
+        for (_, space), blocks in zip(self.strides, self.blocks[:-1], strict=True):
+            rows = -(-(rows + 2 * blocks + 1) // space)
+        return rows, rows
 
 
 def lookahead(blocks: tuple[int, ...], strides: tuple[tuple[int, int], ...]) -> int:

@@ -37,6 +37,22 @@ class PVVAE(nn.Module):
         """Raw latents ``[B, G, h, w, c]`` to float32 video ``[B, T, H, W, 3]``, not clamped."""
         return self.decoder(latents)
 
+    def encode_high(self, video: jax.Array) -> jax.Array:
+        """The part of the encoder that can run in tiles (cnn.py): video to features."""
+        return self.encoder.high(video)
+
+    def encode_low(self, features: jax.Array) -> Posterior:
+        """The rest of the encoder: :meth:`chunk_posterior` of what :meth:`encode_high` gives."""
+        return Posterior.from_moments(self.encoder.low(features))
+
+    def decode_low(self, latents: jax.Array) -> jax.Array:
+        """The part of the decoder that needs whole frames: raw latents to features."""
+        return self.decoder.low(latents)
+
+    def decode_high(self, features: jax.Array) -> jax.Array:
+        """The rest of the decoder: :meth:`decode_raw` of what :meth:`decode_low` gives."""
+        return self.decoder.high(features)
+
     def hide(self, video: jax.Array, observed: jax.Array) -> jax.Array:
         """The clip that is encoded: :class:`~pv_vae_jax.models.padding.PixelPadding`."""
         return self.pixel_padding(video, observed)

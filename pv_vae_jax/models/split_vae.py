@@ -68,7 +68,9 @@ def split(vae: VideoVAE, by: str, mesh: Mesh | None = None) -> SplitVAE:
         sharding/mesh.py); None for all devices on each clip.
 
     Raises:
-      ValueError: the model cannot be split that way.
+      ValueError: the model cannot be split that way, or is split or tiled already.
     """
+    if type(vae) is not VideoVAE:
+        raise ValueError("this model is tiled, or its clips are split, already: do either once.")
     mesh = meshes.make_mesh(data=1, model=0) if mesh is None else mesh
     return SplitVAE(vae, Split(vae.module, mesh, by))

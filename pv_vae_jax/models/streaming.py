@@ -16,7 +16,8 @@ So an odd number of latents is decoded as it was encoded, but an even one is enc
 """
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -30,10 +31,13 @@ def step(module: nn.Module, method: str, params, cache, chunk: jax.Array):
     """One chunk through ``method``: its result, and the cache for the next (None at first)."""
     variables = {"params": params} | ({} if cache is None else {"cache": cache})
     out, state = module.apply(variables, chunk, method=method, mutable=["cache"])
-    return out, state["cache"]
+    return out, state.get("cache", {})
 
 
-def _stream(module: nn.Module, method: str, params, chunks: Iterable[jax.Array]) -> Iterator:
+Step = Callable[..., tuple[Any, Any]]
+
+
+def _stream(module: nn.Module, method: str, params, chunks: Iterable[jax.Array], step: Step):
     cache, first = None, None
     for number, chunk in enumerate(chunks):
         kept = (chunk.shape[0], *chunk.shape[2:])
@@ -119,7 +123,9 @@ def _checked(module: nn.Module, chunks: Iterable[jax.Array]) -> Iterator[jax.Arr
         yield chunk
 
 
-def encode_stream(module: nn.Module, params, chunks: Iterable[jax.Array]) -> Iterator[Posterior]:
+def encode_stream(
+    module: nn.Module, params, chunks: Iterable[jax.Array], step: Step = step
+) -> Iterator[Posterior]:
     """Posteriors of a video that comes in chunks, equation (1).
 
     Args:
@@ -127,6 +133,7 @@ def encode_stream(module: nn.Module, params, chunks: Iterable[jax.Array]) -> Ite
       params: its parameters.
       chunks: float ``[B, T, H, W, 3]`` in [-1, 1]; 1 + p a frames first, then p b, any a and b
         (those of equation (2) where ``streaming`` is "reference_chunks").
+      step: what runs a chunk, with the arguments and results of :func:`step`.
 
     Yields:
       The posterior of each chunk's groups.
@@ -143,10 +150,12 @@ def encode_stream(module: nn.Module, params, chunks: Iterable[jax.Array]) -> Ite
     if spec.streaming == "reference_chunks":
         size = spec.temporal * spec.reference_chunk
         chunks = _planned(chunks, size, spec.temporal, 1, "frames")
-    return _stream(module, "chunk_posterior", params, chunks)
+    return _stream(module, "chunk_posterior", params, chunks, step)
 
 
-def decode_stream(module: nn.Module, params, chunks: Iterable[jax.Array]) -> Iterator[jax.Array]:
+def decode_stream(
+    module: nn.Module, params, chunks: Iterable[jax.Array], step: Step = step
+) -> Iterator[jax.Array]:
     """Video of latents that come in chunks: raw ``[B, any, h, w, c]`` to float32 video chunks.
 
     Where ``streaming`` is "reference_chunks", the chunks are those of equation (2), or those that
@@ -167,4 +176,4 @@ def decode_stream(module: nn.Module, params, chunks: Iterable[jax.Array]) -> Ite
         chunks = _planned(chunks, spec.reference_chunk, 1, 0, "latents")
     elif ahead:
         chunks = _ended(chunks)
-    return _stream(module, "decode_raw", params, chunks)
+    return _stream(module, "decode_raw", params, chunks, step)

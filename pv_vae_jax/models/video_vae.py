@@ -46,7 +46,8 @@ def checked_pixels(video: Any) -> jax.Array:
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _apply(module: nn.Module, method: str, params, *args):
+def apply(module: nn.Module, method: str, params, *args):
+    """``method`` of a module, compiled."""
     return module.apply({"params": params}, *args, method=method)
 
 
@@ -76,6 +77,9 @@ class VideoVAE:
         if not bool((self.std > 0).all()):
             raise ValueError(f"the latent std is positive, got a least of {float(self.std.min())}.")
 
+    _ready = staticmethod(checked_pixels)  # what a chunk becomes before it is encoded
+    _step = staticmethod(streaming.step)
+
     @property
     def spec(self) -> LatentSpec:
         """The latent specification."""
@@ -88,7 +92,7 @@ class VideoVAE:
 
     def posterior(self, video: Any) -> Posterior:
         """The raw posterior of ``video [B, T, H, W, 3]``."""
-        return _apply(self.module, "posterior", self.params, checked_pixels(video))
+        return apply(self.module, "posterior", self.params, checked_pixels(video))
 
     def encode(self, video: Any) -> jax.Array:
         """Normalised latents ``[B, G, h, w, c]``: the mean of the posterior, equation (1)."""
@@ -125,23 +129,23 @@ class VideoVAE:
         observed = jnp.tile((jnp.arange(groups) < seen)[None, :, None, None], (b, 1, 1, 1))
         key = rng.stream_key(seed, "padding")
         noise = rng.latent_noise(key, jnp.arange(b), groups, tuple(shape))
-        raw = _apply(self.module, "pad", self.params, mean, observed, noise)
+        raw = apply(self.module, "pad", self.params, mean, observed, noise)
         return self._decoded(raw).clip(-1, 1)
 
     def encode_stream(self, chunks: Iterable[Any]) -> Iterator[jax.Array]:
         """Normalised latents of video chunks: 1 + p a frames first, then p b frames each."""
-        checked = (checked_pixels(chunk) for chunk in chunks)
-        for posterior in streaming.encode_stream(self.module, self.params, checked):
+        checked = map(self._ready, chunks)
+        for posterior in streaming.encode_stream(self.module, self.params, checked, self._step):
             yield self._normalise(posterior.mean)
 
     def decode_stream(self, chunks: Iterable[Any]) -> Iterator[jax.Array]:
         """Video of chunks of normalised latents, any number of latents each."""
         raw = (self._raw(self._check_latents(chunk)) for chunk in chunks)
-        for video in streaming.decode_stream(self.module, self.params, raw):
-            yield jnp.clip(video, -1, 1)
+        for video in streaming.decode_stream(self.module, self.params, raw, self._step):
+            yield video.clip(-1, 1)
 
     def _decoded(self, raw: jax.Array) -> jax.Array:
-        return _apply(self.module, "decode_raw", self.params, raw)
+        return apply(self.module, "decode_raw", self.params, raw)
 
     def _normalise(self, raw: jax.Array) -> jax.Array:
         return (raw - self._wide(self.mean)) / self._wide(self.std)

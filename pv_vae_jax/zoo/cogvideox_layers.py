@@ -80,6 +80,8 @@ class ChunkNorm(nn.Module):
     groups: int
     dtype: str = "float32"
 
+    whole_frame = True  # its statistics are: no tile of a frame has them (models/tiled_vae.py)
+
     @nn.compact
     def __call__(self, x: jax.Array, z: jax.Array | None = None) -> jax.Array:
         """``[B, T, H, W, C]`` to the same shape; ``z`` are all latents ``[B, G, h, w, c]``."""

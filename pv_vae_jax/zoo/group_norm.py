@@ -27,6 +27,8 @@ class GroupNorm(nn.Module):
     eps: float = 1e-6
     dtype: str = "float32"
 
+    whole_frame = True  # its statistics are: no tile of a frame has them (models/tiled_vae.py)
+
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """``[B, T, H, W, C]`` to the same shape."""

@@ -1,9 +1,13 @@
+import dataclasses
+import fractions
+import io
 import json
 
+import av
 import numpy as np
 import pytest
 
-from pv_vae_jax.data import manifest, video_files
+from pv_vae_jax.data import codecs, manifest, video_files
 from pv_vae_jax.evaluation import any_size, folder, held_out
 from pv_vae_jax.evaluation.reconstruction import Form
 from pv_vae_jax.metrics import fidelity
@@ -60,6 +64,7 @@ def test_figures_are_those_of_the_decoded_film(vae, films, tmp_path):
     repeated = np.square(video[5:] / 127.5 - video[4] / 127.5).mean()
     assert figures["repeat_mse"] == pytest.approx(repeated)
     assert (figures["frames"], figures["height"], figures["width"]) == (9, 20, 24)
+    assert figures["way"] == "whole"
     assert figures["padded_to"] == (9, 32, 32) and figures["rate"] == 12.0
     assert report["mean"]["psnr"] == figures["psnr"]
 
@@ -72,6 +77,7 @@ def test_a_long_film_is_done_in_pieces_with_the_figures_of_the_whole(
     video = of_film(films / "a.mp4")
     result = any_size.reconstruct(vae, video)
     assert figures["frames"] == 9 and "prediction_mse" not in figures
+    assert figures["way"] == "exact"
     assert figures["psnr"] == pytest.approx(fidelity.psnr(video[None], result[None])[0], abs=1e-3)
     assert figures["ssim"] == pytest.approx(fidelity.ssim(video[None], result[None])[0], abs=1e-3)
     assert len(of_film(tmp_path / "out" / "a.mp4" / "side_by_side.mp4")) == 9
@@ -90,6 +96,46 @@ def test_strict_refuses_what_would_be_padded_and_names_the_nearest(vae, films, v
     video_files.write(films / "c.mp4", [video[:6, :16, :16]])
     with pytest.raises(ValueError, match=r"--strict: c.mp4: .* got 6: cut to 5 or pad to 9"):
         run(vae, films / "c.mp4", tmp_path / "out", strict=True)
+
+
+def test_frames_that_change_size_within_a_film_are_told(vae, films, video, tmp_path):
+    """Two H.264 streams of one codec, one after the other: both have their own size."""
+    parts = [codecs.h264(np.ascontiguousarray(video[:5, :h, :h]), 12, 12, 5)[0] for h in (16, 20)]
+    (films / "changes.ts").write_bytes(transport_stream(b"".join(parts)))
+    with pytest.raises(ValueError, match="frame 5 is 20x20, but the film began with 16x16: cut it"):
+        run(vae, films / "changes.ts", tmp_path / "out")
+
+
+def transport_stream(annex_b):
+    source, target = io.BytesIO(annex_b), io.BytesIO()
+    with av.open(source, format="h264") as raw, av.open(target, "w", format="mpegts") as film:
+        stream = film.add_stream_from_template(raw.streams.video[0])
+        for number, packet in enumerate(raw.demux(video=0)):
+            if packet.size:
+                packet.stream, packet.pts, packet.dts = stream, number * 3600, number * 3600
+                packet.time_base = fractions.Fraction(1, 90000)
+                film.mux(packet)
+    return target.getvalue()
+
+
+@pytest.mark.parametrize(
+    "promised, sentence",
+    [(8, "more frames than its 8 time stamps"), (12, "9 frames can be decoded of 12 time stamps")],
+)
+def test_no_frame_is_dropped_or_made_up_unsaid(vae, films, tmp_path, promised, sentence):
+    entry = dataclasses.replace(manifest.of(films / "a.mp4", progress=False)[0], frames=promised)
+    with pytest.raises(ValueError, match=sentence):
+        folder.reconstruct_folder(vae, [entry], tmp_path / "out", Form())
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_model_that_takes_whole_clips_alone_says_what_is_possible(vae, video):
+    spec = dataclasses.replace(vae.spec, streaming="none", encoder_causal=False)
+    assert list(folder.notes(spec, (17, 32, 32))) == []
+    found = folder.notes(spec, (18, 32, 32))
+    assert "padded to 21 frames" in found["padding"]
+    assert "tiles of 17 frames, blended" in found["way"] and "--frames 17" in found["way"]
+    assert list(folder.notes(spec, (18, 32, 32), observe=5)) == ["padding"]
 
 
 def test_a_folder_without_a_usable_video_is_an_error(vae, films, tmp_path):
