@@ -49,7 +49,7 @@ def check(wanted: dict[str, Any], found: dict[str, Any], what: str) -> None:
     if differs:
         raise ValueError(
             f"{what} were made {differs}. Give the model that made them, or make latents of this "
-            "one in another folder by python -m launch.prepare_data latents --model ..."
+            "one elsewhere."
         )
 
 
