@@ -1,10 +1,10 @@
-"""A video VAE of the three shipped clips, t4s8c64, for the small generator of configs/latte_clips.py.
+"""A video VAE of the three shipped clips, t4s8c64, for the generator of configs/latte_clips.py.
 
     python -m launch.train --config=configs/clips_vae.py --workdir=runs/clips_vae
     python -m launch.export --workdir runs/clips_vae --out exports/clips_vae.npz
 
-The quickstart's two stages with half the patch: 12 numbers of pixels for one of a latent, not 48, so
-that a generator is seen and not the tokenizer's blur.  About half an hour on 2 CPU cores.
+The two stages of the quickstart with half the patch: 12 numbers of pixels for one of a latent, not
+48, so that a generator is seen and not the blur of its tokenizer.  Half an hour on 2 CPU cores.
 """
 
 from configs import quickstart
