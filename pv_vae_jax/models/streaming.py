@@ -22,7 +22,7 @@ import flax.linen as nn
 import jax
 
 from pv_vae_jax.core import dims
-from pv_vae_jax.interface import ALL, Posterior
+from pv_vae_jax.interface import ALL, LatentSpec, Posterior
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -119,6 +119,15 @@ def _checked(module: nn.Module, chunks: Iterable[jax.Array]) -> Iterator[jax.Arr
         yield chunk
 
 
+def _bounded(spec: LatentSpec, chunks: Iterable[jax.Array], frames: int) -> Iterator[jax.Array]:
+    """The same chunks, each latent step ``frames`` long; ValueError beyond ``spec.max_groups``."""
+    groups = 0
+    for chunk in chunks:
+        groups += -(-chunk.shape[1] // frames)
+        spec.check_length(groups)
+        yield chunk
+
+
 def encode_stream(module: nn.Module, params, chunks: Iterable[jax.Array]) -> Iterator[Posterior]:
     """Posteriors of a video that comes in chunks, equation (1).
 
@@ -132,7 +141,7 @@ def encode_stream(module: nn.Module, params, chunks: Iterable[jax.Array]) -> Ite
       The posterior of each chunk's groups.
 
     Raises:
-      ValueError: a chunk's length or size does not fit.
+      ValueError: a chunk's length or size, or the length of all together, does not fit.
     """
     spec, chunks = module.spec, _checked(module, chunks)
     if spec.streaming == "none" and not spec.encoder_causal:
@@ -143,6 +152,7 @@ def encode_stream(module: nn.Module, params, chunks: Iterable[jax.Array]) -> Ite
     if spec.streaming == "reference_chunks":
         size = spec.temporal * spec.reference_chunk
         chunks = _planned(chunks, size, spec.temporal, 1, "frames")
+    chunks = _bounded(spec, chunks, spec.temporal)
     return _stream(module, "chunk_posterior", params, chunks)
 
 
@@ -167,4 +177,4 @@ def decode_stream(module: nn.Module, params, chunks: Iterable[jax.Array]) -> Ite
         chunks = _planned(chunks, spec.reference_chunk, 1, 0, "latents")
     elif ahead:
         chunks = _ended(chunks)
-    return _stream(module, "decode_raw", params, chunks)
+    return _stream(module, "decode_raw", params, _bounded(spec, chunks, 1))
