@@ -46,9 +46,9 @@ class Block(nn.Module):
         attention = GroupAttention(
             self.heads, self.window, self.causal, self.qk_norm, self.dtype, name="attention"
         )
-        x = x + attention(RMSNorm(self.dtype, name="norm_0")(x))
+        x = x + attention(RMSNorm(self.dtype, name="norm_attention")(x))
         width = x.shape[-1]
-        y = RMSNorm(self.dtype, name="norm_1")(x)
+        y = RMSNorm(self.dtype, name="norm_mlp")(x)
         y = nn.gelu(dense(int(self.mlp_ratio * width), self.dtype, "mlp_in")(y), approximate=True)
         return x + dense(width, self.dtype, "mlp_out")(y)
 
