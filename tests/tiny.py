@@ -21,6 +21,7 @@ SHALLOW = FIELDS | {"encoder_blocks": (0, 0, 0), "decoder_blocks": (0, 0, 0)}
 
 TRANSFORMER = {
     "channels": 4,
+    "head": "norm",
     "width": 16,
     "heads": 2,
     "encoder_depth": 1,

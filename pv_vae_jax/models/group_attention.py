@@ -15,7 +15,7 @@ no stream.  The outputs of ``W_qkv`` are sorted by head, then by q, k, v: a spli
 a split of the heads.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import flax.linen as nn
 import jax
@@ -74,6 +74,7 @@ class GroupAttention(nn.Module):
       causal: no group sees a later one.
       qk_norm: whether queries and keys are normed, a learned scale for each channel of a head.
       dtype: compute type, "float32" or "bfloat16".
+      out_init: of ``W_o``; None for Xavier uniform.
     """
 
     heads: int
@@ -81,6 +82,7 @@ class GroupAttention(nn.Module):
     causal: bool = True
     qk_norm: bool = True
     dtype: str = "float32"
+    out_init: Callable | None = None
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -96,7 +98,7 @@ class GroupAttention(nn.Module):
         k = turned(k, *turns(places, h, w, head))
         lengths = jnp.broadcast_to((counts * h * w).reshape(1, -1), (b, groups)).reshape(-1)
         q, k, v = (y.reshape(b * groups, -1, self.heads, head) for y in (q, k, v))
-        return dense(c, self.dtype, "out")(attend(q, k, v, lengths).reshape(x.shape))
+        return dense(c, self.dtype, "out", self.out_init)(attend(q, k, v, lengths).reshape(x.shape))
 
     def _past(self, k: jax.Array, v: jax.Array):
         """Keys and values ``[B, G, w, h w, heads, d]`` of the groups that each group sees.

@@ -16,6 +16,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "pv_vae_hybrid_tiny": _SHARED
     | {
         "patch": 4,
+        "head": "linear",
         "padding_grid": (2, 2),
         "widths": (32, 64),
         "strides": ((2, 2), (2, 2)),
@@ -62,7 +63,7 @@ def build(size: Mapping[str, Any]) -> PVVAE:
     transformer_sizes.check(size)
     assembly.at_least(size, {"widths": 1, "encoder_blocks": 0, "decoder_blocks": 0})
     causal, decoder_stages = size["decoder_causal"], tuple(size["decoder_blocks"])
-    names = ("width", "patch", "time_padding", "dtype", "remat", "scan")
+    names = ("width", "patch", "head", "time_padding", "dtype", "remat", "scan")
     form = {name: size[name] for name in names}
     form |= {"widths": tuple(size["widths"]), "strides": strides}
     encoder = hybrid.Encoder(

@@ -3,6 +3,9 @@
     x = x + attention(norm(x))          over groups, causal and windowed (group_attention.py)  (1)
     x = x + W_out GELU(W_in norm(x))                                                           (2)
 
+What (1) and (2) add is small at first, by sqrt(2 depth), so that all blocks together add as much as
+there was (GPT-2).
+
     remat    kept of each block for the backward pass
     "none"   everything
     "block"  its input; the block is computed again
@@ -31,6 +34,7 @@ class Block(nn.Module):
     Attributes:
       heads: as of :class:`GroupAttention`, like ``window``, ``causal``, ``qk_norm`` and ``dtype``.
       mlp_ratio: the width of the hidden layer of (2) to that of the block.
+      depth: of the model, for the scale of fresh weights.
     """
 
     heads: int
@@ -39,22 +43,23 @@ class Block(nn.Module):
     qk_norm: bool = True
     dtype: str = "float32"
     mlp_ratio: float = 4
+    depth: int = 1
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Tokens ``[B, G, h, w, C]`` to tokens of the same type."""
-        attention = GroupAttention(
-            self.heads, self.window, self.causal, self.qk_norm, self.dtype, name="attention"
-        )
+        small = nn.initializers.variance_scaling(0.5 / self.depth, "fan_avg", "uniform")
+        form = self.heads, self.window, self.causal, self.qk_norm, self.dtype
+        attention = GroupAttention(*form, out_init=small, name="attention")
         x = x + attention(RMSNorm(self.dtype, name="norm_attention")(x))
         width = x.shape[-1]
         y = RMSNorm(self.dtype, name="norm_mlp")(x)
         y = nn.gelu(dense(int(self.mlp_ratio * width), self.dtype, "mlp_in")(y), approximate=True)
-        return x + dense(width, self.dtype, "mlp_out")(y)
+        return x + dense(width, self.dtype, "mlp_out", small)(y)
 
 
 class Blocks(nn.Module):
-    """Blocks in a row, then a norm; the attributes of :class:`Block`, and three more.
+    """Blocks in a row; the attributes of :class:`Block`, and two more.
 
     Attributes:
       depth: how many blocks.
@@ -74,7 +79,7 @@ class Blocks(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Tokens ``[B, G, h, w, C]`` to tokens of the same shape, each normed."""
+        """Tokens ``[B, G, h, w, C]`` to tokens of the same type."""
         names = [f"block_{i}" for i in range(self.depth)]
         if self._loops():
             block = self._block(in_loop=True, parent=None)
@@ -82,7 +87,7 @@ class Blocks(nn.Module):
         else:
             for name in names:
                 x = self._block(name=name)(x)
-        return RMSNorm(self.dtype, name="norm_out")(x)
+        return x
 
     def _loops(self) -> bool:
         streams = self.is_mutable_collection("cache")
@@ -94,6 +99,7 @@ class Blocks(nn.Module):
             # A loop keeps apart by itself what is computed again.
             block = nn.remat(Block, prevent_cse=not in_loop)
         form = self.heads, self.window, self.causal, self.qk_norm, self.dtype, self.mlp_ratio
+        form = *form, self.depth
         return block(*form, **kwargs)
 
 

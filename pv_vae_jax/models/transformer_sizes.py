@@ -16,12 +16,14 @@ from typing import Any
 
 from pv_vae_jax.interface import ALL, LatentSpec
 from pv_vae_jax.models import assembly, transformer
+from pv_vae_jax.models.moments import HEADS
 from pv_vae_jax.models.pv_vae import PVVAE
 from pv_vae_jax.models.transformer_blocks import REMATS, Blocks
 
 # Of every model with Transformer blocks.  window: groups that a token sees, its own included; 0 for
 # all of a clip, which then has max_groups at most (33 groups are 129 frames).
 BLOCKS: dict[str, Any] = assembly.SHARED | {
+    "head": "norm",
     "mlp_ratio": 4,
     "qk_norm": True,
     "window": 5,
@@ -32,6 +34,7 @@ _SHARED = BLOCKS | {"temporal": 4, "patch": 16}
 SIZES: dict[str, dict[str, Any]] = {
     "pv_vae_transformer_tiny": _SHARED
     | {
+        "head": "linear",
         "padding_grid": (2, 2),
         "width": 256,
         "heads": 4,
@@ -53,7 +56,7 @@ SIZES: dict[str, dict[str, Any]] = {
 
 def check(size: Mapping[str, Any]) -> None:
     """Raises ValueError for a field of a model with Transformer blocks whose value cannot be."""
-    assembly.check(size, {"qk_norm": (True, False), "remat": REMATS})
+    assembly.check(size, {"head": HEADS, "qk_norm": (True, False), "remat": REMATS})
     least = {"channels": 1, "patch": 1, "width": 1, "heads": 1, "encoder_depth": 1}
     least |= {"decoder_depth": 1, "mlp_ratio": 1, "window": 0, "max_groups": 1}
     assembly.at_least(size, least)
@@ -105,7 +108,7 @@ def build(size: Mapping[str, Any]) -> PVVAE:
     """The model of such fields; ValueError if a field's value does not fit."""
     check(size)
     assembly.at_least(size, {"temporal": 1})
-    form = {name: size[name] for name in ("width", "temporal", "patch", "dtype")}
+    form = {name: size[name] for name in ("width", "temporal", "patch", "head", "dtype")}
     encoder = transformer.Encoder(size["channels"], blocks=blocks(size, "encoder"), **form)
     decoder_blocks = blocks(size, "decoder", size["decoder_causal"])
     decoder = transformer.Decoder(blocks=decoder_blocks, **form)
