@@ -103,6 +103,15 @@ def _ended(chunks: Iterable[jax.Array]) -> Iterator[jax.Array]:
         yield chunk[:, :0]
 
 
+def _bounded(spec: LatentSpec, chunks: Iterable[jax.Array], frames: int) -> Iterator[jax.Array]:
+    """The same chunks, each latent step ``frames`` long; ValueError beyond ``spec.max_groups``."""
+    groups = 0
+    for chunk in chunks:
+        groups += -(-chunk.shape[1] // frames)
+        spec.check_length(groups)
+        yield chunk
+
+
 def _checked(module: nn.Module, chunks: Iterable[jax.Array]) -> Iterator[jax.Array]:
     temporal = module.spec.temporal
     for number, chunk in enumerate(chunks):
@@ -116,15 +125,6 @@ def _checked(module: nn.Module, chunks: Iterable[jax.Array]) -> Iterator[jax.Arr
                 f"chunk {number} of a stream has {temporal}n frames (only the first has 1 more), "
                 f"got {frames}: hand over {f'{below} or ' if below else ''}{below + temporal}."
             )
-        yield chunk
-
-
-def _bounded(spec: LatentSpec, chunks: Iterable[jax.Array], frames: int) -> Iterator[jax.Array]:
-    """The same chunks, each latent step ``frames`` long; ValueError beyond ``spec.max_groups``."""
-    groups = 0
-    for chunk in chunks:
-        groups += -(-chunk.shape[1] // frames)
-        spec.check_length(groups)
         yield chunk
 
 
@@ -144,6 +144,7 @@ def encode_stream(module: nn.Module, params, chunks: Iterable[jax.Array]) -> Ite
       ValueError: a chunk's length or size, or the length of all together, does not fit.
     """
     spec, chunks = module.spec, _checked(module, chunks)
+    chunks = _bounded(spec, chunks, spec.temporal)
     if spec.streaming == "none" and not spec.encoder_causal:
         raise ValueError(
             "in this encoder latents depend on later frames, so it has no exact stream: encode the "
@@ -152,7 +153,6 @@ def encode_stream(module: nn.Module, params, chunks: Iterable[jax.Array]) -> Ite
     if spec.streaming == "reference_chunks":
         size = spec.temporal * spec.reference_chunk
         chunks = _planned(chunks, size, spec.temporal, 1, "frames")
-    chunks = _bounded(spec, chunks, spec.temporal)
     return _stream(module, "chunk_posterior", params, chunks)
 
 
@@ -166,6 +166,7 @@ def decode_stream(module: nn.Module, params, chunks: Iterable[jax.Array]) -> Ite
       ValueError: the decoder looks at latents of later chunks, or a chunk does not fit.
     """
     spec, ahead = module.spec, module.spec.decoder_lookahead
+    chunks = _bounded(spec, chunks, 1)
     if spec.streaming == "none":
         far = f"{ahead} latents ahead" if ahead < ALL else "at all latents"
         raise ValueError(
@@ -177,4 +178,4 @@ def decode_stream(module: nn.Module, params, chunks: Iterable[jax.Array]) -> Ite
         chunks = _planned(chunks, spec.reference_chunk, 1, 0, "latents")
     elif ahead:
         chunks = _ended(chunks)
-    return _stream(module, "decode_raw", params, _bounded(spec, chunks, 1))
+    return _stream(module, "decode_raw", params, chunks)
