@@ -264,6 +264,24 @@ def test_stages_of_the_hybrid_follow_the_fields_in_both_halves():
     assert decoder["features"]["kernel"].shape == (16, 12)
 
 
+def test_the_convolutions_of_the_hybrid_reach_as_far_as_they_say():
+    module = tiny.hybrid(encoder_blocks=(1, 0), decoder_blocks=(1, 0), time_padding="zeros")
+    params, own, rows = {"params": weights(module)}, 6, 13  # of latents
+    high = {half: compiled(functools.partial(module.apply, method=lambda m, x, half=half:
+                                             getattr(m, half).high(x)))
+            for half in ("encoder", "decoder")}  # fmt: skip
+    sides = {"encoder": (16, 1, 3), "decoder": (1, 16, 8)}  # rows of a latent in, out; channels
+    for half, (into, out, channels) in sides.items():
+        x = np.random.default_rng(0).standard_normal((1, 1, rows * into, into, channels))
+        other = x.copy()
+        other[:, :, own * into : (own + 1) * into] += 1
+        one, two = (np.asarray(high[half](params, each.astype(np.float32))) for each in (x, other))
+        moved = np.abs(one - two).max(axis=(0, 1, 3, 4)).reshape(rows, out).max(axis=1)
+        seers = np.flatnonzero(moved)
+        before, behind = getattr(module, half).reach
+        assert own - behind == seers[0] and own + before == seers[-1]  # who sees it, and how far
+
+
 @pytest.mark.parametrize(
     ("model", "fields", "message"),
     [
