@@ -160,7 +160,7 @@ def test_a_loop_really_is_one_and_costs_the_flops_of_its_blocks():
     once, again = flops.of(*program()), flops.of(*program(remat="block"))
     assert flops.of(*program(remat="block", scan=True)) == again
     assert once.model == once.hardware == again.model
-    assert 1.04 < again.hardware / again.model < 4 / 3  # most of a tiny one is patches and pixels
+    assert 1.02 < again.hardware / again.model < 4 / 3  # most of a tiny one is patches and pixels
 
 
 def test_a_scanned_model_streams():
