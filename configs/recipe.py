@@ -45,18 +45,19 @@ SIZES = {
 }
 
 
-def recipe(size: str, run: str = "") -> ConfigDict:
+def recipe(size: str, run: str = "", model: str = "") -> ConfigDict:
     """The config of a size.
 
     Args:
       size: "661m", "small" or "tiny".
       run: names of the stages to run, joined by "+"; all three if empty.
+      model: a named model of about that size; the CNN if empty.
     """
     if size not in SIZES:
         raise ValueError(f"the recipe has the sizes {', '.join(SIZES)}; got {size!r}.")
     form = SIZES[size]
     tiny = size == "tiny"
-    config = base(f"pv_vae_{size}")
+    config = base(model or f"pv_vae_{size}")
     config.discriminator.widths = form["discriminator"]
     image_steps, video_steps, decoder_steps = form["steps"]
     images = {"buckets": form["image"]}

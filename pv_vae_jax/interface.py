@@ -38,6 +38,7 @@ class LatentSpec:
         ``encoder_causal``, it still encodes a stream).
       reference_chunk: latent steps of a chunk where ``streaming`` is "reference_chunks"; what does
         not divide stands in the first chunk.
+      max_groups: latent steps of the longest clip, where all of it is seen at once (0: any length).
       splits: how a clip may lie on several devices: "rows", "time" (sharding/split.py).
     """
 
@@ -48,6 +49,7 @@ class LatentSpec:
     decoder_lookahead: int = 0
     streaming: str = "exact"
     reference_chunk: int = 0
+    max_groups: int = 0
     splits: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -58,7 +60,18 @@ class LatentSpec:
         """``(G, h, w, c)`` of a clip; ValueError if its length or size does not fit."""
         dims.check_size(height, width, self.spatial)
         groups = dims.groups_of(frames, self.temporal)
+        self.check_length(groups)
         return groups, height // self.spatial, width // self.spatial, self.channels
+
+    def check_length(self, groups: int) -> None:
+        """Raises ValueError for more latent steps than ``max_groups``."""
+        if self.max_groups and groups > self.max_groups:
+            most = dims.frames_of(self.max_groups, self.temporal)
+            raise ValueError(
+                f"this model sees all of a clip at once (window = 0), up to {self.max_groups} "
+                f"latent steps ({most} frames); got {groups}: set window to how many it is to "
+                "see, or raise max_groups."
+            )
 
 
 @flax.struct.dataclass

@@ -39,7 +39,20 @@ def value_and_gradient(module, withheld, params, batch):
 
 @pytest.mark.parametrize("withheld", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_mask_and_slice_agree(module, params, withheld):
-    batch = tiny.batch(withheld=(withheld,) * 4)
+    mask_and_slice_agree(module, params, withheld)
+
+
+@pytest.mark.parametrize("withheld", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "build", [tiny.transformer, pytest.param(tiny.hybrid, marks=pytest.mark.slow)]
+)
+def test_mask_and_slice_agree_with_transformer_blocks(build, withheld):
+    # of one token alone the softmax is 1, and its gradient nothing but rounding
+    mask_and_slice_agree(build(), tiny.params(build()), withheld, size=32)
+
+
+def mask_and_slice_agree(module, params, withheld, size=16):
+    batch = tiny.batch(withheld=(withheld,) * 4, size=size)
     (masked, masked_report), masked_gradient = value_and_gradient(module, 0, params, batch)
     (sliced, sliced_report), sliced_gradient = value_and_gradient(module, withheld, params, batch)
     np.testing.assert_allclose(sliced, masked, rtol=1e-6)

@@ -19,8 +19,28 @@ FIELDS = {
 SHALLOW = FIELDS | {"encoder_blocks": (0, 0, 0), "decoder_blocks": (0, 0, 0)}
 
 
+TRANSFORMER = {
+    "channels": 4,
+    "head": "norm",
+    "width": 16,
+    "heads": 2,
+    "encoder_depth": 1,
+    "decoder_depth": 1,
+    "window": 2,
+}
+HYBRID = TRANSFORMER | {"widths": (8, 8), "encoder_blocks": (0, 0), "decoder_blocks": (0, 0)}
+
+
 def module(**overrides):
     return sizes.build("pv_vae_tiny", **(FIELDS | overrides))
+
+
+def transformer(**overrides):
+    return sizes.build("pv_vae_transformer_tiny", **(TRANSFORMER | overrides))
+
+
+def hybrid(**overrides):
+    return sizes.build("pv_vae_hybrid_tiny", **(HYBRID | overrides))
 
 
 class LinearVAE(nn.Module):

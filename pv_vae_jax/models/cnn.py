@@ -32,6 +32,7 @@ from pv_vae_jax.models.stack import Stack, residual_block
 
 PAPER_STRIDES = ((2, 2), (2, 2), (1, 2), (1, 2))
 HEADS = ("norm", "linear")
+MIDDLE = 5  # later latents that the two blocks of the middle and the first convolution see
 
 
 class Middle(nn.Module):
@@ -193,7 +194,9 @@ class Decoder(nn.Module):
         return rows, rows
 
 
-def lookahead(blocks: tuple[int, ...], strides: tuple[tuple[int, int], ...]) -> int:
+def lookahead(
+    blocks: tuple[int, ...], strides: tuple[tuple[int, int], ...], middle: int = MIDDLE
+) -> int:
     """How many later latents the last frame of a group depends on in a decoder without causality.
 
     From the pixels back to the latents: 1 frame further for each convolution over time, then the
@@ -202,4 +205,4 @@ def lookahead(blocks: tuple[int, ...], strides: tuple[tuple[int, int], ...]) -> 
     reach = 1 + 2 * blocks[0]
     for (time, _), more in zip(strides, blocks[1:], strict=True):
         reach = -(-(reach + 1) // time) + 2 * more
-    return reach + 5  # the middle's two blocks, and the first convolution
+    return reach + middle

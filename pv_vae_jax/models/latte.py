@@ -28,9 +28,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from pv_vae_jax.layers.multi_head import dense
 from pv_vae_jax.layers.resample import shuffle, unshuffle
 from pv_vae_jax.models import latte_positions
-from pv_vae_jax.models.latte_blocks import AXES, Block, dense, modulated_norm, modulation
+from pv_vae_jax.models.latte_blocks import AXES, Block, modulated_norm, modulation
 
 REMATS = ("none", "block")
 STEPS, FREQUENCIES = 1000.0, 128

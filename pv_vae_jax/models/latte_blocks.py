@@ -9,38 +9,19 @@
 over "space" lets the h w tokens of a frame see one another, one over "time" the G tokens of a
 place; neither mixes clips.  The outputs of ``W_qkv`` are sorted by head, then by q, k, v: a split
 of its columns is a split of the heads.
-
-(4) is ``jax.nn.dot_product_attention``, its softmax in float32: on NVIDIA in bfloat16 by cuDNN,
-where it can and where there are more tokens than channels in a head (with fewer, the scores that
-it need not store are smaller than the queries); by plain XLA everywhere else.
 """
 
-import functools
 import math
-from collections.abc import Callable
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax import lax
 
-from pv_vae_jax.core.precision import compute_dtype
 from pv_vae_jax.layers.blocks import RMSNorm
+from pv_vae_jax.layers.multi_head import attend, dense
 from pv_vae_jax.models import latte_positions
 
 AXES = ("space", "time")
-_attention = jax.nn.dot_product_attention
-
-
-def dense(features: int, dtype: str, name: str, init: Callable | None = None) -> nn.Dense:
-    """A matrix and a bias, Xavier uniform and 0 at first; float32 means float32 everywhere."""
-    return nn.Dense(
-        features,
-        dtype=compute_dtype(dtype),
-        precision=lax.Precision.HIGHEST if dtype == "float32" else None,
-        kernel_init=init or nn.initializers.xavier_uniform(),
-        name=name,
-    )
 
 
 def modulation(condition: jax.Array, parts: int, dtype: str) -> list[jax.Array]:
@@ -57,29 +38,6 @@ def modulated_norm(x: jax.Array, shift: jax.Array, scale: jax.Array) -> jax.Arra
         epsilon=1e-6, use_bias=False, use_scale=False, use_fast_variance=False, dtype=jnp.float32
     )
     return norm(x) * (1 + scale) + shift
-
-
-def fused(q: jax.Array) -> bool:
-    """Whether attention of ``q [N, tokens, heads, d]`` over as many keys is cuDNN's on NVIDIA."""
-    if q.dtype == jnp.float32 or q.shape[1] <= q.shape[-1]:
-        return False
-    try:
-        jax.eval_shape(functools.partial(_attention, implementation="cudnn"), q, q, q)
-    except RuntimeError:  # no cuDNN here, or none for this size of head
-        return False
-    return True
-
-
-def attend(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
-    """Equation (4) between its matrices, ``[N, tokens, heads, d]``."""
-    plain = functools.partial(_attention, implementation="xla")
-    if q.dtype == jnp.float32:
-        with jax.default_matmul_precision("highest"):
-            return plain(q, k, v)
-    if not fused(q):
-        return plain(q, k, v)
-    library = functools.partial(_attention, implementation="cudnn")
-    return lax.platform_dependent(q, k, v, cuda=library, default=plain)
 
 
 class Attention(nn.Module):

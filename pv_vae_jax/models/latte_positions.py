@@ -1,6 +1,6 @@
 """Where a token stands: computed from the shape of the latents, never learned.
 
-    w_i = 10000^(-2 i / C),  i < C / 2                                                      (1)
+    w_i = 10000^(-2 i / C),  i < C / 2,      of layers/rotary.py                            (1)
     sincos(n) = [sin(n w_0), sin(n w_1), ..., cos(n w_0), cos(n w_1), ...]                  (2)
     rotary(x, n) = [a cos(n w) - b sin(n w), a sin(n w) + b cos(n w)],   x = [a, b]         (3)
 
@@ -14,13 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pv_vae_jax.layers.rotary import frequencies, turned
+
 KINDS = ("sincos", "rotary")
-PERIOD = 10000.0
-
-
-def frequencies(channels: int) -> np.ndarray:
-    """Equation (1), float64 ``[channels / 2]``."""
-    return PERIOD ** (-np.arange(channels // 2) / (channels / 2))
 
 
 def sincos(places: int, channels: int) -> np.ndarray:
@@ -73,5 +69,4 @@ def rotary(x: jax.Array, angles: np.ndarray) -> jax.Array:
       Of the shape and type of ``x``.
     """
     cos, sin = (f(angles).reshape(1, len(angles), 1, -1) for f in (np.cos, np.sin))
-    a, b = jnp.split(x.astype(jnp.float32), 2, axis=-1)
-    return jnp.concatenate([a * cos - b * sin, a * sin + b * cos], axis=-1).astype(x.dtype)
+    return turned(x, cos, sin)

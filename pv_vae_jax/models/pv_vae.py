@@ -35,6 +35,7 @@ class PVVAE(nn.Module):
 
     def decode_raw(self, latents: jax.Array) -> jax.Array:
         """Raw latents ``[B, G, h, w, c]`` to float32 video ``[B, T, H, W, 3]``, not clamped."""
+        self.spec.check_length(latents.shape[1])
         return self.decoder(latents)
 
     def encode_high(self, video: jax.Array) -> jax.Array:

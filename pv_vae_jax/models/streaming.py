@@ -23,7 +23,7 @@ import flax.linen as nn
 import jax
 
 from pv_vae_jax.core import dims
-from pv_vae_jax.interface import ALL, Posterior
+from pv_vae_jax.interface import ALL, LatentSpec, Posterior
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -107,6 +107,15 @@ def _ended(chunks: Iterable[jax.Array]) -> Iterator[jax.Array]:
         yield chunk[:, :0]
 
 
+def _bounded(spec: LatentSpec, chunks: Iterable[jax.Array], frames: int) -> Iterator[jax.Array]:
+    """The same chunks, each latent step ``frames`` long; ValueError beyond ``spec.max_groups``."""
+    groups = 0
+    for chunk in chunks:
+        groups += -(-chunk.shape[1] // frames)
+        spec.check_length(groups)
+        yield chunk
+
+
 def _checked(module: nn.Module, chunks: Iterable[jax.Array]) -> Iterator[jax.Array]:
     temporal = module.spec.temporal
     for number, chunk in enumerate(chunks):
@@ -139,9 +148,10 @@ def encode_stream(
       The posterior of each chunk's groups.
 
     Raises:
-      ValueError: a chunk's length or size does not fit.
+      ValueError: a chunk's length or size, or the length of all together, does not fit.
     """
     spec, chunks = module.spec, _checked(module, chunks)
+    chunks = _bounded(spec, chunks, spec.temporal)
     if spec.streaming == "none" and not spec.encoder_causal:
         raise ValueError(
             "in this encoder latents depend on later frames, so it has no exact stream: encode the "
@@ -165,6 +175,7 @@ def decode_stream(
       ValueError: the decoder looks at latents of later chunks, or a chunk does not fit.
     """
     spec, ahead = module.spec, module.spec.decoder_lookahead
+    chunks = _bounded(spec, chunks, 1)
     if spec.streaming == "none":
         far = f"{ahead} latents ahead" if ahead < ALL else "at all latents"
         raise ValueError(

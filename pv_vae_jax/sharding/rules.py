@@ -32,14 +32,18 @@ LEAST = 2**16
 OTHER = "discriminator/"  # its rules count only where a tree has a discriminator
 COLUMN, ROW = ("model",), ("model", None)
 
-# Of the CNN and the PatchGAN: a pair of layers costs one all-reduce forward and one backward.
+# Of the CNN, of Transformer blocks (whose heads are split) and of the PatchGAN: a pair of layers
+# costs one all-reduce forward and one backward.
 # What stands between pairs is kept whole but for the outputs of its kernels.
 TENSOR_PARALLEL: tuple[Rule, ...] = (
     (r"block_\d+/conv_0/(kernel|bias)$", COLUMN),
     (r"block_\d+/norm_1/scale$", COLUMN),
     (r"block_\d+/conv_1/kernel$", ROW),
     (r"attention/(query|key|value)/(kernel|bias)$", COLUMN),
+    (r"attention/qkv/(kernel|bias)$", COLUMN),
     (r"attention/out/kernel$", ROW),
+    (r"mlp_in/(kernel|bias)$", COLUMN),
+    (r"mlp_out/kernel$", ROW),
     (r"(up|down)_\d+/conv/(kernel|bias)$", COLUMN),
     (rf"^{OTHER}\w+/conv_\d*[02468]/(kernel|bias)$", COLUMN),
     (rf"^{OTHER}\w+/conv_\d*[13579]/kernel$", ROW),

@@ -14,6 +14,7 @@ from pv_vae_jax.checkpoint import export
 from pv_vae_jax.core import arrays, trees
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.zoo import registry
+from tests import tiny
 
 FIELDS = {
     "channels": 4,
@@ -129,6 +130,22 @@ def test_a_new_process_gives_the_same_bits(vae, path, tmp_path):
         np.testing.assert_array_equal(out["z"], z)
         np.testing.assert_array_equal(out["again"], vae.decode(z))
         np.testing.assert_array_equal(out["future"], vae.predict(video[:, :1], 5))
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("pv_vae_transformer_tiny", tiny.TRANSFORMER),
+        ("pv_vae_hybrid_tiny", tiny.HYBRID | {"decoder_causal": False}),
+    ],
+)
+def test_other_architectures_come_back_by_their_name_and_fields(tmp_path, name, fields):
+    vae = registry.create(name, seed=3, **fields)
+    export.save(tmp_path / "model.npz", vae)
+    again = export.load(tmp_path / "model.npz")
+    assert again.module == vae.module and again.spec == vae.spec
+    assert again.config == vae.config and again.config["name"] == name
+    jax.tree.map(np.testing.assert_array_equal, again.params, vae.params)
 
 
 @both

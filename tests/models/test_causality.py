@@ -40,10 +40,20 @@ class Case:
         return np.asarray(self._decode(self.params, latents))
 
 
-@pytest.fixture(scope="module", params=["pv_vae_tiny, replicate", "smaller, zeros, patch 2"])
+KINDS = (
+    "pv_vae_tiny, replicate",
+    "smaller, zeros, patch 2",
+    "pv_vae_transformer_tiny",
+    "pv_vae_hybrid_tiny",
+)
+
+
+@pytest.fixture(scope="module", params=KINDS)
 def case(request):
     if request.param.startswith("pv_vae_tiny"):
         return Case(sizes.build("pv_vae_tiny"), exact=True)
+    if request.param.startswith("pv_vae"):
+        return Case(sizes.build(request.param, window=2), exact=False)
     strides = ((2, 2), (2, 2), (1, 2))
     blocks = {"encoder_blocks": (1, 0, 0, 0), "decoder_blocks": (1, 0, 0, 0)}
     fields = {"widths": (8, 12, 12, 16), "strides": strides, "patch": 2, "time_padding": "zeros"}

@@ -18,13 +18,6 @@ LATENTS = rule.normal(1, 2, 3, 4, 2, 3)  # B, G, h, w, c
 TIMES = np.array([0.1, 0.7], np.float32)
 LABELS = np.array([1, 3], np.int32)
 INPUTS = LATENTS, TIMES, LABELS
-# A pair of layers costs one all-reduce, as in the CNN's rules.
-RULES = (
-    (r"attention/qkv/(kernel|bias)$", rules.COLUMN),
-    (r"attention/out/kernel$", rules.ROW),
-    (r"mlp_in/(kernel|bias)$", rules.COLUMN),
-    (r"mlp_out/kernel$", rules.ROW),
-)
 
 
 def network(**overrides):
@@ -210,7 +203,7 @@ def split():
     """(velocity, collectives) over 4 x 2 devices: clips over data, heads over model."""
     mesh, module = meshes.make_mesh(data=4, model=2), network(width=32)
     params, clips = weights(module), [np.concatenate([x] * 2) for x in INPUTS]
-    placed = rules.shardings(mesh, params, RULES)
+    placed = rules.shardings(mesh, params)
 
     def apply(params, *inputs):
         with activations.pinned(mesh):

@@ -1,13 +1,12 @@
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from pv_vae_jax.core import trees
-from pv_vae_jax.models import latte_blocks, latte_positions
-from pv_vae_jax.models.latte_blocks import AXES, Block, attend
+from pv_vae_jax.models import latte_positions
+from pv_vae_jax.models.latte_blocks import AXES, Block
 from tests.golden.zoo import rule
 from tests.sharding.parity import OPTIONS
 
@@ -71,31 +70,6 @@ def test_a_fresh_block_is_the_identity(over):
     np.testing.assert_array_equal(fresh(jax.random.key(0)), TOKENS)
 
 
-def softmax_attention(q, k, v):
-    q, k, v = (np.asarray(x, np.float64) for x in (q, k, v))
-    scores = np.einsum("nqhd,nkhd->nhqk", q, k) / np.sqrt(q.shape[-1])
-    weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return np.einsum("nhqk,nkhd->nqhd", weights / weights.sum(axis=-1, keepdims=True), v)
-
-
-@pytest.mark.parametrize(("dtype", "atol"), [("float32", 2e-6), ("bfloat16", 2e-2)])
-def test_attention_equals_the_formula(dtype, atol):
-    q, k, v = (jnp.asarray(rule.normal(seed, 3, 7, 2, 4), dtype) for seed in range(3))
-    found = jax.jit(attend)(2 * q, k, v)
-    assert found.dtype == dtype
-    expected = softmax_attention(2 * q, k, v)
-    np.testing.assert_allclose(np.asarray(found, np.float64), expected, rtol=0, atol=atol)
-
-
-def test_the_softmax_is_of_float32_scores():
-    q = jnp.full((1, 2, 1, 16), 16, jnp.bfloat16)
-    k = q.at[0, 1, 0, 0].set(16.125)  # scores of 1024 and 1024.5; bfloat16 knows 1024 and 1032
-    v = jnp.asarray([0, 1], jnp.bfloat16).reshape(1, 2, 1, 1) * jnp.ones_like(q)
-    expected = softmax_attention(q, k, v)
-    assert abs(expected.max() - 0.5) > 0.1
-    np.testing.assert_allclose(np.float64(jax.jit(attend)(q, k, v)), expected, atol=2e-3)
-
-
 def test_float32_means_float32_on_accelerators_too():
     module = block("space")
 
@@ -107,42 +81,6 @@ def test_float32_means_float32_on_accelerators_too():
     products = text.count("dot_general[")
     assert products == 3 * 7 - 1  # the condition has no gradient
     assert text.count("precision=(Precision.HIGHEST, Precision.HIGHEST)") == products
-
-
-SAYS = {"xla": 3.0, "cudnn": 5.0}
-
-
-def stands_in(q, k, v, implementation):
-    """An attention that tells which library was asked."""
-    if implementation == "cudnn" and q.shape[-1] % 8:
-        raise NotImplementedError("The head dim must be a multiple of 8.")
-    return jnp.full_like(q, SAYS[implementation])
-
-
-@pytest.mark.parametrize(
-    ("dtype", "tokens", "channels", "on_nvidia"),
-    [
-        ("bfloat16", 16, 8, "cudnn"),
-        ("bfloat16", 8, 8, "xla"),  # few tokens
-        ("bfloat16", 16, 12, "xla"),  # no such head
-        ("float32", 16, 8, "xla"),
-    ],
-)
-def test_cudnn_attends_on_nvidia_where_it_can_and_where_it_pays(
-    monkeypatch, dtype, tokens, channels, on_nvidia
-):
-    monkeypatch.setattr(latte_blocks, "_attention", stands_in)
-    q = jnp.zeros((2, tokens, 1, channels), dtype)
-    program = jax.jit(lambda q: attend(q, q, q)).trace(q)
-    for platform, expected in (("cuda", on_nvidia), ("tpu", "xla"), ("cpu", "xla")):
-        text = program.lower(lowering_platforms=(platform,)).as_text()
-        assert [name for name, value in SAYS.items() if f"dense<{value:e}>" in text] == [expected]
-
-
-def test_without_cudnn_attention_is_xla_s():
-    q = jnp.zeros((2, 16, 1, 8), jnp.bfloat16)
-    assert not latte_blocks.fused(q)
-    assert attend(q, q, q).shape == q.shape
 
 
 @pytest.mark.parametrize("axes", [1, 2])

@@ -99,6 +99,16 @@ def test_with_convolutions(name, fields):
         assert bool(np.abs(token).max() > 0) == before
 
 
+@pytest.mark.parametrize(
+    ("build", "name"),
+    [(tiny.transformer, name) for name in ("suffix", "infill")]
+    + [pytest.param(tiny.transformer, name, marks=pytest.mark.slow) for name in VARIANTS]
+    + [pytest.param(tiny.hybrid, name, marks=pytest.mark.slow) for name in VARIANTS],
+)
+def test_with_transformer_blocks(build, name):
+    is_not_a_number_changes_nothing(build(decoder_causal=name != "infill"), name)
+
+
 @pytest.mark.parametrize("name", ["suffix, prediction alone", "cells, prediction alone"])
 def test_with_prediction_alone_observed_pixels_have_no_part_in_the_pixel_terms(name):
     module = tiny.LinearVAE()
