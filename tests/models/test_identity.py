@@ -26,6 +26,7 @@ OTHERS = {
     "decoder_blocks": lambda old: tuple(n + 1 for n in old) if isinstance(old, tuple) else old + 1,
     "decoder_widths": lambda old: tuple(2 * n for n in old),
     "decoder_energy": lambda old: old + 1,
+    "decoder_depth": lambda old: old + 1,
     "dtype": "bfloat16",
     "remat": "block",
     "scan": True,
