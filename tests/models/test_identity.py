@@ -5,6 +5,7 @@ import functools
 import json
 import types
 
+import flax.linen as nn
 import jax
 import numpy as np
 import pytest
@@ -57,10 +58,17 @@ def changed(prefix):
     return trees.unflatten(flat)
 
 
-def encoder_of(module):
-    fields = dataclasses.fields(module.encoder)
+def fields_of(module):
+    """Those of a module and of the modules in it, but what rounds alone."""
+    if not isinstance(module, nn.Module):
+        return module
+    names = [f.name for f in dataclasses.fields(module)]
     skipped = ROUNDING | {"parent", "name"}
-    return {f.name: getattr(module.encoder, f.name) for f in fields if f.name not in skipped}
+    return {name: fields_of(getattr(module, name)) for name in names if name not in skipped}
+
+
+def encoder_of(module):
+    return fields_of(module.encoder)
 
 
 @pytest.mark.parametrize("name", registry.names())
