@@ -31,6 +31,11 @@ from jax.interpreters import partial_eval
 # Calls whose work is not in the jaxpr.
 _CLOSED = ("pallas_call", "ffi_call", "pure_callback", "io_callback", "xla_call_module")
 _AGAIN = "rematted_computation"  # how JAX names what it computes again
+# Attention by cuDNN: products of queries and keys or the like, and how many of them again.
+_ATTENTION = {
+    "dot_product_attention_fwd_wrapper": (2, 0),
+    "dot_product_attention_bwd_wrapper": (5, 1),
+}
 
 # (arithmetic, again): arithmetic is "bfloat16" or the like, "float32", "float32 highest".
 Tally = collections.Counter[tuple[str, bool]]
@@ -94,6 +99,8 @@ def _of_equation(eqn: Any, platform: str, again: bool) -> Tally:
         return collections.Counter({(_arithmetic(eqn), again): _of_matmul(eqn)})
     if name == "conv_general_dilated":
         return collections.Counter({(_arithmetic(eqn), again): _of_convolution(eqn)})
+    if name in _ATTENTION:
+        return _of_attention(eqn, again)
     if name in _CLOSED:
         raise ValueError(f"FLOPs: {name} hides its work; the walk knows matmuls and convolutions.")
     inside = [_walk(jaxpr, platform, again) for jaxpr in _jaxprs(eqn)]
@@ -149,6 +156,20 @@ def _of_matmul(eqn: Any) -> int:
     (contracted, _), _ = eqn.params["dimension_numbers"]
     shape = eqn.invars[0].aval.shape
     return 2 * math.prod(eqn.outvars[0].aval.shape) * math.prod(shape[axis] for axis in contracted)
+
+
+def _of_attention(eqn: Any, again: bool) -> Tally:
+    """Equation (1), K the channels of a head or the keys; the backward pass makes the scores again.
+
+    Operands begin with queries and keys, ``[B, tokens, heads, d]`` or (layout 1) heads first.
+    """
+    queries, keys = (var.aval for var in eqn.invars[:2])
+    one = 2 * math.prod(queries.shape) * keys.shape[2 if eqn.params["layout"] else 1]
+    products, repeated = _ATTENTION[eqn.primitive.name]
+    tally: Tally = collections.Counter()
+    tally[queries.dtype.name, again] += (products - repeated) * one
+    tally[queries.dtype.name, True] += repeated * one
+    return tally
 
 
 def _of_convolution(eqn: Any) -> int:

@@ -185,8 +185,8 @@ class GeneratorRun(Run):
         return trees.flatten(model.params)
 
 
-def _form(stages: tuple[GeneratorStage, ...]) -> tuple[int, int, int]:
-    """(frames, height, width) of the clips, the same in all stages."""
+def clip_form(stages: tuple[GeneratorStage, ...]) -> tuple[int, int, int]:
+    """(frames, height, width) of the clips; ValueError unless it is the same in all stages."""
     forms = {(s.data.frames, *s.data.buckets[0][:2]) for s in stages}
     if len(forms) > 1:
         raise ValueError(f"config.stages: clips have one form in all stages; got {sorted(forms)}.")
@@ -201,7 +201,7 @@ def _of_tokenizer(config: dict[str, Any], stages: tuple[GeneratorStage, ...]) ->
         )
     vae = tokenizer_of(config)
     try:
-        shape = vae.spec.latent_shape(*_form(stages))
+        shape = vae.spec.latent_shape(*clip_form(stages))
     except ValueError as error:
         raise ValueError(f"config.stages: {error}") from error
     return LatentForm(identity.identity(vae), shape)
@@ -212,10 +212,10 @@ def _of_cache(config: dict[str, Any], stages: tuple[GeneratorStage, ...]) -> Lat
     found = cached.Latents(where, "train")
     clips = found.clips
     form = clips["frames"], clips["height"], clips["width"]
-    if form != _form(stages):
+    if form != clip_form(stages):
         raise ValueError(
             f"config.data.latents: {where} is of clips of {form[0]} x {form[1]} x {form[2]}, the "
-            f"stages are of {' x '.join(map(str, _form(stages)))}: set stages.NAME.data."
+            f"stages are of {' x '.join(map(str, clip_form(stages)))}: set stages.NAME.data."
         )
     for stage in stages:
         if stage.data.flip or stage.data.reversal:

@@ -1,4 +1,4 @@
-"""A generator's programs by launch.compile: the same report, and a sentence where a flag is none."""
+"""A generator by launch.compile: the same report, and a sentence where a flag says nothing."""
 
 import json
 

@@ -1,0 +1,67 @@
+"""The update of a generator, compiled for devices that are not here (ahead.py).
+
+    train     one update of a stage on kept latents: loss of the flow, gradient, AdamW, EMA
+
+Nothing is drawn, loaded or run: the form of the latents follows from the name of a video VAE, state
+and batch are shapes with shardings.
+"""
+
+from typing import Any
+
+import numpy as np
+from jax.sharding import Mesh
+
+from pv_vae_jax.data.buckets import Bucket
+from pv_vae_jax.models.generator import LatentForm
+from pv_vae_jax.training import placement, shapes
+from pv_vae_jax.training.ahead import Ahead
+from pv_vae_jax.training.generator_run import GeneratorRun, clip_form
+from pv_vae_jax.training.generator_stages import GeneratorStage, stages_of
+from pv_vae_jax.zoo import registry
+
+
+def described(config: dict[str, Any], dtype: str = "bfloat16") -> GeneratorRun:
+    """The run of a config as far as its programs go; no file is read.
+
+    Args:
+      config: resolved, as plain dicts; ``tokenizer.model`` is the name of a video VAE, whose
+        latents, statistics as published, are taken as kept by launch.prepare_data latents.
+      dtype: in which they are kept.
+
+    Raises:
+      ValueError: it is no such name, or another value cannot be; the message begins with its key.
+    """
+    name = config["tokenizer"]["model"]
+    if name not in registry.names():
+        raise ValueError(
+            f"config.tokenizer.model: the form of the latents is that of a named video VAE, got "
+            f"{name!r}; there are {', '.join(registry.names())}."
+        )
+    module, form = registry.build(name), clip_form(stages_of(config))
+    try:
+        shape = module.spec.latent_shape(*form)
+    except ValueError as error:
+        raise ValueError(f"config.stages: {error}") from error
+    known = {"name": name, "spec": str(module.spec)}
+    for part, values in zip(("mean", "std"), registry.statistics(name, module), strict=True):
+        known[part] = np.asarray(values).tolist()
+    return GeneratorRun.of(config, LatentForm(known, shape, dtype=dtype))
+
+
+def train(run: GeneratorRun, stage: GeneratorStage, mesh: Mesh) -> Ahead:
+    """The update of a stage, its arguments (state, batch, None).
+
+    Args:
+      run: of kept latents.
+      stage: which of its stages.
+      mesh: of the devices to compile for.
+
+    Raises:
+      ValueError: the batch does not divide over the devices, or a rule does not fit.
+    """
+    (bucket,) = stage.data.buckets
+    placed = placement.of(run, stage, mesh)
+    function, arguments = run.update(placed, Bucket(*bucket), None)
+    state = arguments[0]
+    parameters = shapes.bytes_on_one(state.params)
+    return Ahead(function, arguments, parameters, shapes.bytes_on_one(state) - parameters)
