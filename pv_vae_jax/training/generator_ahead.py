@@ -15,7 +15,8 @@ from pv_vae_jax.data.buckets import Bucket
 from pv_vae_jax.models.generator import LatentForm
 from pv_vae_jax.training import placement, shapes
 from pv_vae_jax.training.ahead import Ahead
-from pv_vae_jax.training.generator_run import GeneratorRun, clip_form
+from pv_vae_jax.training.generator_latents import clip_form
+from pv_vae_jax.training.generator_run import GeneratorRun
 from pv_vae_jax.training.generator_stages import GeneratorStage, stages_of
 from pv_vae_jax.zoo import registry
 

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from pv_vae_jax.checkpoint import export, generator_export
+from pv_vae_jax.checkpoint import generator_export
 from pv_vae_jax.core import rng, trees
 from pv_vae_jax.data import latents as cached
 from pv_vae_jax.models import identity, latte_sizes
@@ -21,27 +21,16 @@ from pv_vae_jax.models.generator import Generator, LatentForm
 from pv_vae_jax.models.latte import Latte
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.sharding import mesh as meshes
-from pv_vae_jax.training import diffusion_step, profiling, shapes, video_data
+from pv_vae_jax.training import (
+    diffusion_step,
+    generator_latents,
+    profiling,
+    shapes,
+    video_data,
+)
 from pv_vae_jax.training.generator_stages import GeneratorStage, stages_of
 from pv_vae_jax.training.run import Data, Run
 from pv_vae_jax.withholding import Withholding
-from pv_vae_jax.zoo import registry
-
-
-def tokenizer_of(config: dict[str, Any]) -> VideoVAE:
-    """The video VAE that ``config.tokenizer`` names: an export, or a name, maybe with weights.
-
-    Raises:
-      ValueError: it names none, or the file is not of this model.
-      FileNotFoundError: there is no such file.
-    """
-    name, weights = config["tokenizer"]["model"], config["tokenizer"]["weights"]
-    try:
-        if weights:
-            return registry.from_reference(name, weights)
-        return export.load(name) if export.is_export(name) else registry.create(name)
-    except ValueError as error:
-        raise ValueError(f"config.tokenizer: {error}") from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,10 +55,7 @@ class GeneratorRun(Run):
         """
         stages = stages_of(config)
         profiling.steps(config["profile"])
-        if latents is None:
-            latents = _of_cache(config, stages) if config["data"]["latents"] else None
-        if latents is None:
-            latents = _of_tokenizer(config, stages)
+        latents = generator_latents.of(config, stages) if latents is None else latents
         network = config["generator"]
         channels = network["fields"]["channels"] or latents.shape[-1]
         try:
@@ -111,7 +97,7 @@ class GeneratorRun(Run):
         """
         if not self.config["tokenizer"]["model"]:
             return None
-        vae = tokenizer_of(self.config)
+        vae = generator_latents.tokenizer_of(self.config)
         what = self.config["data"]["latents"] or "the latents of this run"
         identity.check(identity.identity(vae), self.latents.identity, what)
         return vae
@@ -183,47 +169,6 @@ class GeneratorRun(Run):
         """Its parameters by path; ValueError if it makes other latents."""
         identity.check(self.latents.identity, model.latents.identity, f"the latents of {path}")
         return trees.flatten(model.params)
-
-
-def clip_form(stages: tuple[GeneratorStage, ...]) -> tuple[int, int, int]:
-    """(frames, height, width) of the clips; ValueError unless it is the same in all stages."""
-    forms = {(s.data.frames, *s.data.buckets[0][:2]) for s in stages}
-    if len(forms) > 1:
-        raise ValueError(f"config.stages: clips have one form in all stages; got {sorted(forms)}.")
-    return forms.pop()
-
-
-def _of_tokenizer(config: dict[str, Any], stages: tuple[GeneratorStage, ...]) -> LatentForm:
-    if not config["tokenizer"]["model"]:
-        raise ValueError(
-            "config.tokenizer.model names no video VAE: set it to an export or a name, or "
-            "config.data.latents to what launch.prepare_data latents made."
-        )
-    vae = tokenizer_of(config)
-    try:
-        shape = vae.spec.latent_shape(*clip_form(stages))
-    except ValueError as error:
-        raise ValueError(f"config.stages: {error}") from error
-    return LatentForm(identity.identity(vae), shape)
-
-
-def _of_cache(config: dict[str, Any], stages: tuple[GeneratorStage, ...]) -> LatentForm:
-    where = config["data"]["latents"]
-    found = cached.Latents(where, "train")
-    clips = found.clips
-    form = clips["frames"], clips["height"], clips["width"]
-    if form != clip_form(stages):
-        raise ValueError(
-            f"config.data.latents: {where} is of clips of {form[0]} x {form[1]} x {form[2]}, the "
-            f"stages are of {' x '.join(map(str, clip_form(stages)))}: set stages.NAME.data."
-        )
-    for stage in stages:
-        if stage.data.flip or stage.data.reversal:
-            raise ValueError(
-                f"config.stages.{stage.name}.data: cached latents cannot be mirrored or reversed; "
-                "set flip and reversal to 0 (launch.prepare_data latents --flip makes both)."
-            )
-    return LatentForm(found.identity, found.shape, tuple(found.classes), found.dtype)
 
 
 class _Labelled:
