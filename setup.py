@@ -18,6 +18,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["pv_vae_jax", "pv_vae_jax.*"]),
+    package_data={"pv_vae_jax.analysis": ["page/*"]},  # of the report
     python_requires=">=3.11",
     # Lower bounds are the oldest versions that the tests were run on.
     install_requires=[
@@ -47,6 +48,7 @@ setup(
         "dev": [
             "gcp-storage-emulator>=2026.7",  # the bucket of the tests
             "gcsfs>=2026.10",
+            "jinja2>=3.1.6",
             "matplotlib>=3.11",
             "pytest>=9",
             "pytest-xdist>=3.8",
@@ -55,6 +57,7 @@ setup(
             "scenedetect-headless>=0.7.2",
         ],
         "plots": ["matplotlib>=3.11"],
+        "report": ["jinja2>=3.1.6", "matplotlib>=3.11"],
         "prepare": ["scenedetect-headless>=0.7.2"],
         "beam": ["apache-beam>=2.77"],
         "gcs": ["gcsfs>=2026.10"],  # runs, caches and data at gs://

@@ -9,7 +9,6 @@ import argparse
 import dataclasses
 import json
 import sys
-from typing import Any
 
 from launch import door, models
 
@@ -163,17 +162,17 @@ def _convergence(args: argparse.Namespace) -> None:
 def _evaluate(args: argparse.Namespace) -> None:
     import jax
 
-    from pv_vae_jax.core import storage
+    from pv_vae_jax.core import fields, storage
     from pv_vae_jax.evaluation import evaluate, protocol, tables
 
     used = protocol.named(args.protocol).changed(args.set)
     subjects = args.model or args.samples
-    labels = [_label(subject) for subject in subjects]
+    labels = [models.label_of(subject) for subject in subjects]
     for label in labels:
         if labels.count(label) > 1 or label == evaluate.REAL:
             raise ValueError(f"two results have the label {label}: name their files otherwise.")
     data, weights = (
-        _by_name(given, names, flag)
+        fields.by_name(given, names, flag)
         for given, names, flag in (
             (args.data, used.datasets, "--data"),
             (args.weights, args.model or [], "--weights"),
@@ -201,29 +200,6 @@ def _evaluate(args: argparse.Namespace) -> None:
         text = tables.compared(results)
         storage.write(setup.out / "table.md", text + "\n")
         print(text)
-
-
-def _label(subject: str) -> str:
-    """The last part of a path, without the ending of an export."""
-    name = subject.rstrip("/").rsplit("/", 1)[-1]
-    return name.rsplit(".", 1)[0] if name.endswith((".npz", ".safetensors")) else name
-
-
-def _by_name(given: list[str], names: Any, flag: str) -> dict[str, str]:
-    """``[NAME=]VALUE`` by name; without one it is that of the only name there is."""
-    found = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals:
-            if len(names) != 1:
-                raise ValueError(
-                    f"{flag} is NAME=... here, NAME one of {', '.join(names)}: {text}."
-                )
-            name, value = names[0], text
-        if name not in names:
-            raise ValueError(f"{flag} {text}: {name} is none of {', '.join(names) or 'nothing'}.")
-        found[name] = value
-    return found
 
 
 def _keys(path: str | None) -> list[str] | None:

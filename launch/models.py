@@ -64,6 +64,12 @@ def tiled(vae: Any, args: argparse.Namespace) -> Any:
     return tiled_vae.tile(vae, *map(int, sides.groups()), args.overlap, args.blend)
 
 
+def label_of(subject: str) -> str:
+    """What tables call a model or samples: the last part of a path, without an export's ending."""
+    name = subject.rstrip("/").rsplit("/", 1)[-1]
+    return name.rsplit(".", 1)[0] if name.endswith((".npz", ".safetensors")) else name
+
+
 def load(name: str, weights: str | None = None) -> tuple[Any, dict[str, Any]]:
     """The VideoVAE, and what a report says of it.
 

@@ -1,6 +1,6 @@
 """Plain typed fields: named sets of them, overrides, and the values that a field may have."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 
@@ -29,3 +29,29 @@ def check(fields: Mapping[str, Any], known: Mapping[str, Collection[Any]]) -> No
         if fields[field] not in values:
             told = ", ".join(map(str, values))
             raise ValueError(f"{field} is one of {told}; got {fields[field]!r}.")
+
+
+def by_name(given: Sequence[str], names: Sequence[str], flag: str) -> dict[str, str]:
+    """``[NAME=]VALUE`` by name; a value without one is that of the only name there is.
+
+    Args:
+      given: the texts.
+      names: that there are.
+      flag: what the texts were given to, for the errors.
+
+    Raises:
+      ValueError: another name, or none where there are several.
+    """
+    found = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            if len(names) != 1:
+                raise ValueError(
+                    f"{flag} is NAME=... here, NAME one of {', '.join(names)}: {text}."
+                )
+            name, value = names[0], text
+        if name not in names:
+            raise ValueError(f"{flag} {text}: {name} is none of {', '.join(names) or 'nothing'}.")
+        found[name] = value
+    return found

@@ -174,8 +174,12 @@ def placed(vae: VideoVAE, dtype: str) -> VideoVAE:
 
 def _of_task(used: Protocol, task: str) -> Protocol:
     if used.task != task:
-        flags = {"reconstruction": "for --model", "generation": "for --samples"}
-        told = flags.get(used.task, "not of this door")
+        flags = {
+            "reconstruction": "for --model",
+            "generation": "for --samples",
+            "latents": "for launch.analyse",
+        }
+        told = flags[used.task]
         raise ValueError(f"{used.name} is a protocol of {used.task}: it is {told}.")
     return used
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pv_vae_jax.core import arrays, storage
+from pv_vae_jax.core import arrays, fields, storage
 from pv_vae_jax.evaluation import evaluate, protocol, sample_pictures, videos
 from pv_vae_jax.generation import drawing
 from pv_vae_jax.generation.sampler import Sampling
@@ -47,7 +47,8 @@ class Evaluate:
                 )
             settings = [text for text in name.split("+")[1:] if text]
             self._protocol = protocol.named(name.split("+")[0]).changed(settings)
-            self._folders()
+            names, flag = self._protocol.datasets, "config.runtime.protocol_data"
+            self._folders = fields.by_name(self._runtime["protocol_data"], names, flag)
 
     def samples(self, generator: Generator, count: int) -> np.ndarray:
         """The first samples of the run's seed, classes in turn: uint8 ``[count, T, H, W, 3]``."""
@@ -77,26 +78,11 @@ class Evaluate:
     def _measured(self, made: np.ndarray, workdir: Any, label: str) -> dict[str, Any]:
         out = workdir / "evaluation"
         if self._setup is None:
-            self._setup = evaluate.Setup(self._protocol, self._folders(), out)
+            self._setup = evaluate.Setup(self._protocol, self._folders, out)
         path = out / f"{label}.npz"
         storage.make_folder(out)
         arrays.write(path, {videos.SAMPLES: made})
         return evaluate.generation(self._setup, str(path), label)
-
-    def _folders(self) -> dict[str, str]:
-        """Where the protocol's data sets lie, by name; one without a name is the only one."""
-        found, names = {}, self._protocol.datasets
-        for text in self._runtime["protocol_data"]:
-            name, equals, folder = text.partition("=")
-            if not equals and len(names) == 1:
-                name, folder = names[0], text
-            if name not in names:
-                raise ValueError(
-                    f"config.runtime.protocol_data: {text!r} is NAME=FOLDER with NAME one of "
-                    f"{', '.join(names)}."
-                )
-            found[name] = folder
-        return found
 
     def report(self, generator: Generator, stage: GeneratorStage, workdir: pathlib.Path) -> str:
         """Writes ``results.json`` and ``pictures/final`` of a finished run; a text for a person."""

@@ -65,10 +65,10 @@ def test_without_a_tokenizer_nothing_is_shown(vae, tmp_path):
 def test_values_that_cannot_be_are_told_before_the_first_update(vae):
     with pytest.raises(ValueError, match="no protocol is named 'large'"):
         during.Evaluate(run_of(vae, protocol="large"))
-    with pytest.raises(ValueError, match="protocol_data: 'films=/a' is NAME=FOLDER with NAME one"):
+    with pytest.raises(ValueError, match="protocol_data films=/a: films is none of rendered"):
         during.Evaluate(run_of(vae, protocol_data=("films=/a",)))
     one = during.Evaluate(run_of(vae, protocol="ucf101-gen", protocol_data=("/data",)))
-    assert one._folders() == {"ucf101": "/data"}
+    assert one._folders == {"ucf101": "/data"}
     run = run_of(vae)
     run.config["sampling"]["steps"] = 0
     with pytest.raises(ValueError, match="config.sampling: a sampler takes at least 1 step"):
