@@ -6,6 +6,7 @@ python -m launch.analyse report findings results/small --out page
 """
 
 import argparse
+import datetime
 import json
 import shlex
 import sys
@@ -104,7 +105,8 @@ def main(argv: list[str] | None = None) -> None:
     """Runs the door."""
     argv = sys.argv[1:] if argv is None else argv
     if argv[:1] == ["correlation"]:
-        _correlation(correlation_parser().parse_args(argv[1:]))
+        command = shlex.join(["python", "-m", "launch.analyse", *argv])
+        _correlation(correlation_parser().parse_args(argv[1:]), command)
         return
     if argv[:1] == ["report"]:
         from launch import report
@@ -176,13 +178,15 @@ def _drawn(out: Any, draw: Any) -> None:
         )
 
 
-def _correlation(args: argparse.Namespace) -> None:
+def _correlation(args: argparse.Namespace, command: str) -> None:
     from pv_vae_jax.analysis import correlation
     from pv_vae_jax.core import storage
     from pv_vae_jax.evaluation import convergence
 
     points = correlation.points(args.points, args.figure)
     known = correlation.values(points, args.figure)
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    known |= {"command": command, "date": now}
     told = correlation.text(known)
     runs = [point.generator for point in points if point.generator is not None]
     if len(runs) > 1:

@@ -8,6 +8,7 @@ python -m launch.evaluate convergence runs/wan2.2 runs/pv_vae --out results/conv
 import argparse
 import dataclasses
 import json
+import shlex
 import sys
 
 from launch import door, models
@@ -130,7 +131,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser().parse_args(argv)
     hosts.connect()
     hosts.check_agreement(vars(args))
-    _evaluate(args)
+    _evaluate(args, shlex.join(["python", "-m", "launch.evaluate", *argv]))
 
 
 def _compare(args: argparse.Namespace) -> None:
@@ -159,7 +160,7 @@ def _convergence(args: argparse.Namespace) -> None:
         convergence.draw(out, args.workdirs, args.figure)
 
 
-def _evaluate(args: argparse.Namespace) -> None:
+def _evaluate(args: argparse.Namespace, command: str) -> None:
     import jax
 
     from pv_vae_jax.core import fields, storage
@@ -187,6 +188,7 @@ def _evaluate(args: argparse.Namespace) -> None:
         classifier=(args.classifier, args.classifier_mean, args.classifier_frames),
         keys=_keys(args.list),
         replace=args.replace,
+        command=command,
     )
     results = []
     for subject, label in zip(subjects, labels, strict=True):

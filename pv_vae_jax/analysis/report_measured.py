@@ -21,6 +21,7 @@ PAPER = {
     "generation": ("ucf101-gen", "re10k-gen"),
 }
 SAMPLES = "samples/"  # of what runs record
+TOLD = "These results keep no command: the one below is made of their fields."
 
 
 def of(task: str, found: Sources, media: Media) -> Part | None:
@@ -43,6 +44,8 @@ def of(task: str, found: Sources, media: Media) -> Part | None:
         tables, notes = tables + against, notes + told
     if not tables and not charts:
         return None
+    if not all(source.made.get("command") for source in sources):
+        notes.append(TOLD)
     entries = [(_command(s), s.made.get("date", ""), s.label, media.json(s.label, task, s.path))
                for s in sources]  # fmt: skip
     return Part(

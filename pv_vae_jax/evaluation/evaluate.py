@@ -40,6 +40,7 @@ class Setup:
       classifier: a user's own C3D (file, mean, how its frames are prepared); no file: none.
       keys: of the videos, instead of the protocol's first ones.
       replace: let the next videos stand in for those that cannot be used.
+      command: that measures, kept in the results.
     """
 
     used: Protocol
@@ -50,6 +51,7 @@ class Setup:
     classifier: tuple[str | None, str | None, str] = (None, None, "c3d")
     keys: Sequence[str] | None = None
     replace: bool = False
+    command: str = ""
 
     def __post_init__(self):
         if self.batch < 1:
@@ -110,6 +112,7 @@ def reconstruction(setup: Setup, vae: VideoVAE, about: dict[str, Any]) -> dict[s
     rows, replaced = _measured(setup, folder, rows_of, spent)
     found = {
         "model": about,
+        "command": setup.command,
         "protocol": results.filled(used, rows) | judges,
         "figures": results.plain(figures.reconstruction(rows, used.seed)),
         "warnings": figures.warnings(rows),
@@ -155,6 +158,7 @@ def generation(setup: Setup, samples: str, label: str) -> dict[str, Any]:
     )
     found = {
         "model": {"name": label, "label": label, "spec": "", "parameters": 0, "trained": True},
+        "command": setup.command,
         "samples": protocol.checksum(row.digest for row in generated),
         "protocol": results.filled(used, rows) | judges,
         "figures": results.plain(figures.generation(rows, generated, used.seed, used.judge)),
