@@ -17,8 +17,6 @@ of whole frames.  ``high`` is convolutions, so that a result of it depends on it
 alone, as far as ``reach``: large frames run through it in tiles, exactly (tiled_vae.py).
 """
 
-import math
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -26,8 +24,8 @@ import jax.numpy as jnp
 from pv_vae_jax.layers.attention import FrameAttention
 from pv_vae_jax.layers.blocks import RMSNorm
 from pv_vae_jax.layers.causal_conv import CausalConv3D
-from pv_vae_jax.layers.convolution import padding
 from pv_vae_jax.layers.resample import Downsample, Upsample, shuffle, unshuffle
+from pv_vae_jax.models import reach
 from pv_vae_jax.models.stack import Stack, residual_block
 
 PAPER_STRIDES = ((2, 2), (2, 2), (1, 2), (1, 2))
@@ -120,17 +118,8 @@ class Encoder(nn.Module):
 
     @property
     def reach(self) -> tuple[int, int]:
-        """How many rows of latents a feature of ``high`` sees before and behind its own pixels.
-
-        A convolution of stride 2 sees a row behind its own two, and none before.
-        """
-        before = behind = 0
-        for (_, space), blocks in zip(self.strides[::-1], self.blocks[-2::-1], strict=True):
-            around = padding(3, space)
-            before = before * space + around[0] + 2 * blocks
-            behind = behind * space + around[1] + 2 * blocks
-        side = math.prod(space for _, space in self.strides)  # of a latent, in patches
-        return -(-(before + 1) // side), -(-(behind + 1) // side)
+        """How many rows of latents a feature of ``high`` sees before and behind its own pixels."""
+        return reach.of_encoder(self.strides, self.blocks[:-1])
 
 
 class Decoder(nn.Module):
@@ -188,10 +177,7 @@ class Decoder(nn.Module):
     @property
     def reach(self) -> tuple[int, int]:
         """How many rows of features the pixels of one see before and behind it, in ``high``."""
-        rows = 1
-        for (_, space), blocks in zip(self.strides, self.blocks[:-1], strict=True):
-            rows = -(-(rows + 2 * blocks + 1) // space)
-        return rows, rows
+        return reach.of_decoder(self.strides, self.blocks[:-1])
 
 
 def lookahead(

@@ -16,18 +16,15 @@ convolutions: a result of it depends on its surroundings alone, as far as ``reac
 Reference: arXiv 2605.02134, section 3.2 (hybrids are named as a direction; all of this is ours).
 """
 
-import math
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from pv_vae_jax.layers.blocks import RMSNorm
 from pv_vae_jax.layers.causal_conv import CausalConv3D
-from pv_vae_jax.layers.convolution import padding
 from pv_vae_jax.layers.multi_head import dense
 from pv_vae_jax.layers.resample import Downsample, Upsample, shuffle, unshuffle
-from pv_vae_jax.models import cnn
+from pv_vae_jax.models import cnn, reach
 from pv_vae_jax.models.moments import Moments
 from pv_vae_jax.models.stack import Stack
 
@@ -91,17 +88,8 @@ class Encoder(nn.Module):
 
     @property
     def reach(self) -> tuple[int, int]:
-        """How many rows of latents a feature of ``high`` sees before and behind its own pixels.
-
-        A convolution of stride 2 sees a row behind its own two, and none before.
-        """
-        before = behind = 0
-        for (_, space), blocks in zip(self.strides[::-1], self.stages[::-1], strict=True):
-            around = padding(3, space)
-            before = before * space + around[0] + 2 * blocks
-            behind = behind * space + around[1] + 2 * blocks
-        side = math.prod(space for _, space in self.strides)  # of a latent, in patches
-        return -(-(before + 1) // side), -(-(behind + 1) // side)
+        """How many rows of latents a feature of ``high`` sees before and behind its own pixels."""
+        return reach.of_encoder(self.strides, self.stages)
 
 
 class Decoder(nn.Module):
@@ -157,10 +145,7 @@ class Decoder(nn.Module):
     @property
     def reach(self) -> tuple[int, int]:
         """How many rows of features the pixels of one see before and behind it, in ``high``."""
-        rows = 1
-        for (_, space), blocks in zip(self.strides, self.stages, strict=True):
-            rows = -(-(rows + 2 * blocks + 1) // space)
-        return rows, rows
+        return reach.of_decoder(self.strides, self.stages)
 
 
 def lookahead(stages: tuple[int, ...], strides: tuple[tuple[int, int], ...]) -> int:
