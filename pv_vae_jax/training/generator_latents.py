@@ -15,15 +15,17 @@ from pv_vae_jax.training.generator_stages import GeneratorStage
 from pv_vae_jax.zoo import registry
 
 
-def of(config: dict[str, Any], stages: tuple[GeneratorStage, ...]) -> LatentForm:
-    """The latents of a config.
+def of(
+    config: dict[str, Any], stages: tuple[GeneratorStage, ...]
+) -> tuple[LatentForm, VideoVAE | None]:
+    """The latents of a config, and the tokenizer where it had to be loaded to know them.
 
     Raises:
       ValueError: it names none, or they are not of the clips of its stages.
       FileNotFoundError: there is no such folder or file.
     """
     if config["data"]["latents"]:
-        return _of_cache(config, stages)
+        return _of_cache(config, stages), None
     return _of_tokenizer(config, stages)
 
 
@@ -51,7 +53,9 @@ def clip_form(stages: tuple[GeneratorStage, ...]) -> tuple[int, int, int]:
     return forms.pop()
 
 
-def _of_tokenizer(config: dict[str, Any], stages: tuple[GeneratorStage, ...]) -> LatentForm:
+def _of_tokenizer(
+    config: dict[str, Any], stages: tuple[GeneratorStage, ...]
+) -> tuple[LatentForm, VideoVAE]:
     if not config["tokenizer"]["model"]:
         raise ValueError(
             "config.tokenizer.model names no video VAE: set it to an export or a name, or "
@@ -62,7 +66,7 @@ def _of_tokenizer(config: dict[str, Any], stages: tuple[GeneratorStage, ...]) ->
         shape = vae.spec.latent_shape(*clip_form(stages))
     except ValueError as error:
         raise ValueError(f"config.stages: {error}") from error
-    return LatentForm(identity.identity(vae), shape)
+    return LatentForm(identity.identity(vae), shape), vae
 
 
 def _of_cache(config: dict[str, Any], stages: tuple[GeneratorStage, ...]) -> LatentForm:

@@ -35,12 +35,16 @@ from pv_vae_jax.withholding import Withholding
 
 @dataclasses.dataclass(frozen=True)
 class GeneratorRun(Run):
-    """Built by :meth:`of`; ``config`` is the resolved config as plain dicts."""
+    """Built by :meth:`of`; ``config`` is the resolved config as plain dicts.
+
+    ``loaded`` is the tokenizer, where the latents were known from it.
+    """
 
     config: dict[str, Any]
     module: Latte
     stages: tuple[GeneratorStage, ...]
     latents: LatentForm
+    loaded: VideoVAE | None = dataclasses.field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(cls, config: dict[str, Any], latents: LatentForm | None = None) -> "GeneratorRun":
@@ -55,7 +59,9 @@ class GeneratorRun(Run):
         """
         stages = stages_of(config)
         profiling.steps(config["profile"])
-        latents = generator_latents.of(config, stages) if latents is None else latents
+        loaded = None
+        if latents is None:
+            latents, loaded = generator_latents.of(config, stages)
         network = config["generator"]
         channels = network["fields"]["channels"] or latents.shape[-1]
         try:
@@ -80,7 +86,7 @@ class GeneratorRun(Run):
                 )
         except ValueError as error:
             raise ValueError(f"config.generator: {error}") from error
-        return cls(config, module, stages, latents)
+        return cls(config, module, stages, latents, loaded)
 
     @property
     def name(self) -> str:
@@ -97,6 +103,8 @@ class GeneratorRun(Run):
         """
         if not self.config["tokenizer"]["model"]:
             return None
+        if self.loaded is not None:  # the latents are its own
+            return self.loaded
         vae = generator_latents.tokenizer_of(self.config)
         what = self.config["data"]["latents"] or "the latents of this run"
         identity.check(identity.identity(vae), self.latents.identity, what)
