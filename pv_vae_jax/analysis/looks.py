@@ -64,7 +64,7 @@ class Look:
     def reconstruction(self) -> np.ndarray:
         """uint8 as the clips."""
         again = self.vae.decode(self._latents)
-        return np.asarray(pixels.to_uint8(self._finite(again, "reconstruction")))
+        return pixels.eight_bits(self._finite(again, "reconstruction"))
 
     @functools.cached_property
     def observed(self) -> int:
@@ -76,7 +76,7 @@ class Look:
         """uint8 as the clips: observed frames reconstructed, then the predicted ones."""
         seen = local.split(np.ascontiguousarray(self.clips[:, : self.observed]))
         again = self.vae.predict(seen, self.clips.shape[1])
-        return np.asarray(pixels.to_uint8(self._finite(again, "prediction")))
+        return pixels.eight_bits(self._finite(again, "prediction"))
 
     @functools.cached_property
     def flow(self) -> list[np.ndarray | None]:

@@ -5,6 +5,7 @@ x = u / 127.5 - 1,        u = round(clip(x, -1, 1) * 127.5 + 127.5)             
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 def to_float(video: jax.Array) -> jax.Array:
@@ -15,3 +16,8 @@ def to_float(video: jax.Array) -> jax.Array:
 def to_uint8(video: jax.Array) -> jax.Array:
     """Float to uint8, equation (1); values outside [-1, 1] are clipped."""
     return jnp.round(jnp.clip(video, -1.0, 1.0) * 127.5 + 127.5).astype(jnp.uint8)
+
+
+def eight_bits(video: jax.Array) -> np.ndarray:
+    """:func:`to_uint8` as an array of the host."""
+    return np.asarray(to_uint8(video))

@@ -175,4 +175,4 @@ def _padded(video: np.ndarray, target: tuple[int, int, int]) -> np.ndarray:
 def cropped(result: jax.Array, shape: tuple[int, ...]) -> np.ndarray:
     """The one clip of a batch of one, uint8, cut to ``shape = (T, H, W, ...)``."""
     frames, height, width = shape[:3]
-    return np.asarray(pixels.to_uint8(result))[0, :frames, :height, :width]
+    return pixels.eight_bits(result)[0, :frames, :height, :width]

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from pv_vae_jax.core import dims
+from pv_vae_jax.core import dims, pixels
 from pv_vae_jax.evaluation import baselines
 from pv_vae_jax.evaluation.held_out import Paired, prediction_error
 from pv_vae_jax.generation import drawing
@@ -100,8 +100,8 @@ def extended(
         indices = (first + np.arange(count)) * samples + number
         latents = drawn.latents(indices, labels, count, observed, known)
         found += [drawing.decoded(vae, z) for z in latents]
-    predict = drawing.eight_bits(vae.predict(video[:, :observe], frames))
-    reconstruction = drawing.eight_bits(vae.decode(vae.encode(video)))
+    predict = pixels.eight_bits(vae.predict(video[:, :observe], frames))
+    reconstruction = pixels.eight_bits(vae.decode(vae.encode(video)))
     return Extended(video, np.stack(found), predict, reconstruction)
 
 

@@ -189,7 +189,7 @@ def _figures(
     vae: VideoVAE, video: np.ndarray, observe: int | None, lpips: LPIPS | None
 ) -> dict[str, np.ndarray]:
     """Every figure of each clip, ``[B]``."""
-    reconstruction = _eight_bits(vae.decode(vae.encode(video)))
+    reconstruction = pixels.eight_bits(vae.decode(vae.encode(video)))
     thumbnail = baselines.thumbnail(video)
     figures = {
         "psnr": fidelity.psnr(video, reconstruction),
@@ -211,7 +211,7 @@ def _prediction_figures(vae: VideoVAE, video: np.ndarray, observe: int) -> dict[
             f"prediction sees at least 1 frame and withholds at least 1: observe {observe} of "
             f"{video.shape[1]} frames is neither."
         )
-    predicted = _eight_bits(vae.predict(video[:, :observe], video.shape[1]))
+    predicted = pixels.eight_bits(vae.predict(video[:, :observe], video.shape[1]))
     withheld = video[:, observe:]
     repeated = baselines.repeated(video[:, :observe], withheld.shape[1])
     return {
@@ -232,10 +232,6 @@ def _judge(lpips: LPIPS, original: np.ndarray, other: np.ndarray) -> jax.Array:
 
 def _lpips(lpips: LPIPS, original: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.asarray(_judge(lpips, original, other), np.float64)
-
-
-def _eight_bits(video: Any) -> np.ndarray:
-    return np.asarray(pixels.to_uint8(video))
 
 
 def _interval(low: float, high: float, form: str) -> str:

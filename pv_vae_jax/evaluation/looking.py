@@ -75,7 +75,7 @@ class Reconstruction:
                     "infinite pixels), so there are no figures: its weights, or its precision, are "
                     "at fault."
                 )
-        return np.asarray(pixels.to_uint8(again))
+        return pixels.eight_bits(again)
 
 
 @dataclasses.dataclass

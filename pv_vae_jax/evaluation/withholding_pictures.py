@@ -50,7 +50,7 @@ def masks(path: pathlib.Path, seed: int = 0) -> None:
         frames = observed_frames(jnp.asarray(observed), 4)
         shown = padding.PixelPadding().apply({}, clip, frames)
         every = np.broadcast_to(observed[0], grid)
-        last = np.asarray(pixels.to_uint8(shown))[0, ::4]  # the last frame of each group
+        last = pixels.eight_bits(shown)[0, ::4]  # the last frame of each group
         rows[label] = [_tile(frame, seen) for frame, seen in zip(last, every, strict=True)]
     _sheet(path, rows)
 

@@ -127,14 +127,9 @@ def sample(
     return np.concatenate(list(drawn.latents(range(count), given, batch)))
 
 
-def eight_bits(video: jax.Array) -> np.ndarray:
-    """Float video in [-1, 1] as uint8 on the host."""
-    return np.asarray(pixels.to_uint8(video))
-
-
 def decoded(vae: VideoVAE, latents: np.ndarray) -> np.ndarray:
     """Videos of normalised latents ``[n, G, h, w, c]``: uint8 ``[n, T, H, W, 3]``."""
     count, devices = len(latents), local.devices()
     rows = np.minimum(np.arange(-(-count // devices) * devices), count - 1)
     video = vae.decode(local.split(np.asarray(latents)[rows]))
-    return eight_bits(video)[:count]
+    return pixels.eight_bits(video)[:count]
