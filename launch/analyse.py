@@ -45,24 +45,7 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument(
         "--model", nargs="+", required=True, metavar="EXPORT|NAME", help="as launch.reconstruct's"
     )
-    it.add_argument(
-        "--weights",
-        action="append",
-        default=[],
-        metavar="[NAME=]FILE",
-        help="a baseline's public checkpoint; with its name where there are several models",
-    )
-    it.add_argument("--protocol", required=True, metavar="NAME", help="small-ltd, k400-ltd, ...")
-    it.add_argument(
-        "--set", action="append", default=[], metavar="FIELD=VALUE", help="of the protocol, changed"
-    )
-    it.add_argument(
-        "--data",
-        action="append",
-        default=[],
-        metavar="[NAME=]DIR",
-        help="the data set; with its name where the protocol has several (docs/datasets.md)",
-    )
+    models.add_protocol(it, "small-ltd, k400-ltd, ...")
     it.add_argument("--only", metavar="NAMES", help="some of pca,ltd,prediction,videos,probes")
     it.add_argument(
         "--flow",

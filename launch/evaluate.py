@@ -45,10 +45,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    it.add_argument("--protocol", required=True, metavar="NAME", help="of docs/evaluation.md")
-    it.add_argument(
-        "--set", action="append", default=[], metavar="FIELD=VALUE", help="of the protocol, changed"
-    )
+    models.add_protocol(it, "of docs/evaluation.md")
     what = it.add_mutually_exclusive_group(required=True)
     what.add_argument("--model", nargs="+", metavar="EXPORT|NAME", help="as launch.reconstruct's")
     what.add_argument(
@@ -56,20 +53,6 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         metavar="DIR|FILE",
         help="videos of a generator: a folder of films, or an .npz with uint8 [N, T, H, W, 3]",
-    )
-    it.add_argument(
-        "--weights",
-        action="append",
-        default=[],
-        metavar="[NAME=]FILE",
-        help="a baseline's public checkpoint; with its name where there are several models",
-    )
-    it.add_argument(
-        "--data",
-        action="append",
-        default=[],
-        metavar="[NAME=]DIR",
-        help="the data set; with its name where the protocol has several (docs/datasets.md)",
     )
     it.add_argument("--out", required=True, metavar="DIR", help="folder of the results, or a URL")
     it.add_argument(

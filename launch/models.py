@@ -24,6 +24,28 @@ def add_arguments(it: argparse.ArgumentParser) -> None:
     )
 
 
+def add_protocol(it: argparse.ArgumentParser, which: str) -> None:
+    """``--protocol``, ``--set``, ``--data``, and ``--weights`` of several models."""
+    it.add_argument("--protocol", required=True, metavar="NAME", help=which)
+    it.add_argument(
+        "--set", action="append", default=[], metavar="FIELD=VALUE", help="of the protocol, changed"
+    )
+    it.add_argument(
+        "--weights",
+        action="append",
+        default=[],
+        metavar="[NAME=]FILE",
+        help="a baseline's public checkpoint; with its name where there are several models",
+    )
+    it.add_argument(
+        "--data",
+        action="append",
+        default=[],
+        metavar="[NAME=]DIR",
+        help="the data set; with its name where the protocol has several (docs/datasets.md)",
+    )
+
+
 def add_tiles(it: argparse.ArgumentParser) -> None:
     """``--tile``, ``--overlap`` and ``--blend``, for frames that are too large."""
     it.add_argument(
