@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> int:
     if jax.process_index() == 0:
         for path, (old, new) in changes.items():
             print(f"config.{path.replace('/', '.')} was {old!r} and is now {new!r}.")
-        print(run.summary())
+        print(run.summary(placements[0].shapes.params))
         for each in placements:
             print(each.summary())
         placement.write(folder / "parameters.txt", placements)

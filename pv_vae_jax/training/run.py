@@ -118,7 +118,7 @@ class Run(abc.ABC):
         """Parameters by path of the model at ``path``, to start from; ValueError if none can."""
         return trees.flatten(model.params)
 
-    def summary(self) -> str:
-        """What is trained, in a line."""
-        count = trees.count(jax.eval_shape(self.initial_params))
-        return f"{self.name}: {count:,} parameters"
+    def summary(self, params: trees.Tree | None = None) -> str:
+        """What is trained, in a line; ``params``: their shapes, where they are known."""
+        params = jax.eval_shape(self.initial_params) if params is None else params
+        return f"{self.name}: {trees.count(params):,} parameters"
