@@ -46,6 +46,11 @@ def parser() -> argparse.ArgumentParser:
         help="official or diffusers: .safetensors under the names of the baseline's reference",
     )
     it.add_argument("--out", required=True, metavar="FILE", help=".npz or .safetensors; replaced")
+    it.add_argument(
+        "--dtype",
+        default="float32",
+        help="of a video VAE in the file: float32 (default), or float16, half the size",
+    )
     it.add_argument("--stage", metavar="NAME", help="default: the last one with a checkpoint")
     it.add_argument("--step", type=int, metavar="N", help="of the stage; default: its last one")
     it.add_argument(
@@ -79,13 +84,15 @@ def _write(args: argparse.Namespace, model: Any, training: dict[str, Any]) -> No
     from pv_vae_jax.zoo import registry
 
     if isinstance(model, Generator):
-        if args.layout or args.calibrate:
-            raise ValueError("--layout and --calibrate are of video VAEs; this is a generator.")
+        if args.layout or args.calibrate or args.dtype != "float32":
+            raise ValueError(
+                "--layout, --calibrate and --dtype are of video VAEs; this is a generator."
+            )
         generator_export.save(args.out, model, training)
     elif args.layout:
         registry.to_reference(args.out, model, args.layout)
     else:
-        export.save(args.out, model, training)
+        export.save(args.out, model, training, args.dtype)
 
 
 def _name(model: Any) -> str:

@@ -12,7 +12,7 @@ FLOORS = {
     "objective": 4, "checkpoint": 4,
     "training": 5, "generation": 5,
     "evaluation": 6,
-    "analysis": 7,
+    "analysis": 7, "study": 7,
     "launch": 8, "configs": 8, "__init__": 8,
 }  # fmt: skip
 

@@ -1,10 +1,11 @@
 """A trained model as one file, ``.npz`` or ``.safetensors``, that NumPy or safetensors alone read.
 
-    params/encoder/conv_in/kernel ...   every parameter, float32, named by its path in the tree
-    latents/mean, latents/std           the latent statistics, float32 [c]
+    params/encoder/conv_in/kernel ...   every parameter, named by its path in the tree
+    latents/mean, latents/std           the latent statistics [c]
     metadata                            JSON (where it stands: core/arrays.py)
 
-The JSON has ``format``, ``package_version``, ``model`` (name and fields), ``spec``, ``parameters``
+Arrays are float32, or float16 where that was asked for, and float32 in memory.  The JSON has
+``format``, ``package_version``, ``model`` (name and fields), ``spec``, ``parameters``
 and ``training`` (free).  Nothing is pickled: ``numpy.load(path, allow_pickle=False)`` or
 ``safetensors.numpy.load_file(path)`` is enough.  A damaged file is refused.
 """
@@ -25,7 +26,12 @@ SUFFIXES = arrays.SUFFIXES
 MEAN, STD, PARAMS = "latents/mean", "latents/std", "params/"
 
 
-def save(path: str | os.PathLike, vae: VideoVAE, extra: dict[str, Any] | None = None) -> None:
+def save(
+    path: str | os.PathLike,
+    vae: VideoVAE,
+    extra: dict[str, Any] | None = None,
+    dtype: str = "float32",
+) -> None:
     """Writes a model; the file appears whole or not at all.
 
     Args:
@@ -33,9 +39,10 @@ def save(path: str | os.PathLike, vae: VideoVAE, extra: dict[str, Any] | None = 
         replaced.
       vae: the model; ``vae.config`` is its name and fields.
       extra: what is known of its training, as JSON values: the metadata's ``training``.
+      dtype: of the arrays in the file, float32 or float16 (half the size, rounded).
 
     Raises:
-      ValueError: the name ends in neither, or ``extra`` is not JSON.
+      ValueError: the name ends in neither, ``extra`` is not JSON, or no such dtype.
       OSError: the folder cannot be written.
     """
     metadata = {
@@ -44,7 +51,7 @@ def save(path: str | os.PathLike, vae: VideoVAE, extra: dict[str, Any] | None = 
         "parameters": vae.parameters,
     }
     found = {PARAMS + name: leaf for name, leaf in trees.flatten(vae.params).items()}
-    files.write(path, metadata, found | {MEAN: vae.mean, STD: vae.std}, extra)
+    files.write(path, metadata, found | {MEAN: vae.mean, STD: vae.std}, extra, dtype)
 
 
 def load(

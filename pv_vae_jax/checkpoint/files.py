@@ -15,22 +15,29 @@ import numpy as np
 from pv_vae_jax.core import arrays, storage
 
 FORMAT = 1
+DTYPES = ("float32", "float16")
 VIDEO_VAE, GENERATOR = "video VAE", "generator"
 
 
 def write(
-    path: str | os.PathLike, metadata: dict[str, Any], found: dict[str, Any], extra: Any
+    path: str | os.PathLike,
+    metadata: dict[str, Any],
+    found: dict[str, Any],
+    extra: Any,
+    dtype: str = "float32",
 ) -> None:
-    """Writes arrays as float32 with the metadata (1); the file appears whole or not at all.
+    """Writes arrays with the metadata (1); the file appears whole or not at all.
 
     Args:
       path: ends in ``.npz`` or ``.safetensors``.
       metadata: JSON values; format and version are added.
       found: arrays by name.
       extra: what is known of the training, JSON values.
+      dtype: of the arrays in the file, one of ``DTYPES``; float16 halves it, and rounds.
 
     Raises:
-      ValueError: the name ends in neither, or something is not JSON.
+      ValueError: the name ends in neither, something is not JSON, or a number is too large for
+        the dtype.
       OSError: the folder cannot be written.
     """
     path = storage.path(path)
@@ -39,7 +46,14 @@ def write(
         text = json.dumps(metadata | {"training": extra or {}}, allow_nan=False, indent=1)
     except (TypeError, ValueError) as error:
         raise ValueError(f"the metadata of {path} is not JSON: {error}.") from error
-    arrays.write(path, {name: np.asarray(leaf, np.float32) for name, leaf in found.items()}, text)
+    if dtype not in DTYPES:
+        raise ValueError(f"an export has the dtypes {', '.join(DTYPES)}; got {dtype!r}.")
+    with np.errstate(over="ignore"):
+        rounded = {name: np.asarray(leaf, dtype) for name, leaf in found.items()}
+    for name, leaf in rounded.items():
+        if np.isinf(leaf).any() and np.isfinite(np.asarray(found[name])).all():
+            raise ValueError(f"{name} has numbers too large for {dtype}: export it as float32.")
+    arrays.write(path, rounded, text)
 
 
 def read(path: storage.Where, shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
@@ -50,7 +64,7 @@ def read(path: storage.Where, shapes: dict[str, tuple[int, ...]]) -> dict[str, n
     """
     found = arrays.read(path)
     _check_arrays(path, found, shapes)
-    return found
+    return {name: leaf.astype(np.float32) for name, leaf in found.items()}
 
 
 def read_metadata(path: str | os.PathLike) -> dict[str, Any]:
@@ -98,7 +112,7 @@ def _check_arrays(
     other = [
         f"{name} is {found[name].dtype}{list(found[name].shape)}, not float32{list(shape)}"
         for name, shape in sorted(shapes.items())
-        if name in found and (found[name].shape, found[name].dtype) != (shape, np.float32)
+        if name in found and (found[name].shape != shape or found[name].dtype.name not in DTYPES)
     ]
     faults = [
         f"{len(names)} {kind} ({'; '.join(names[:3])}{'; ...' if len(names) > 3 else ''})"

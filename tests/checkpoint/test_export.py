@@ -314,3 +314,22 @@ def test_a_name_or_metadata_that_cannot_be_read_again_is_refused(vae, tmp_path):
     with pytest.raises(ValueError, match="is not JSON"):
         export.save(tmp_path / "model.npz", vae, {"loss": jnp.ones(1)})
     assert not list(tmp_path.iterdir())
+
+
+def test_float16_halves_the_file_and_is_float32_in_memory(vae, tmp_path):
+    whole, half = tmp_path / "whole.npz", tmp_path / "half.npz"
+    export.save(whole, vae)
+    export.save(half, vae, dtype="float16")
+    assert half.stat().st_size < 0.6 * whole.stat().st_size
+    found = trees.flatten(export.load(half).params)
+    for name, leaf in trees.flatten(vae.params).items():
+        assert found[name].dtype == np.float32
+        np.testing.assert_array_equal(found[name], np.asarray(leaf, np.float16))
+
+
+def test_what_float16_cannot_hold_is_a_sentence(vae, tmp_path):
+    large = VideoVAE(vae.module, vae.params, vae.mean, vae.std * 1e6, vae.config)
+    with pytest.raises(ValueError, match="latents/std has numbers too large for float16"):
+        export.save(tmp_path / "large.npz", large, dtype="float16")
+    with pytest.raises(ValueError, match="the dtypes float32, float16; got 'int8'"):
+        export.save(tmp_path / "other.npz", vae, dtype="int8")

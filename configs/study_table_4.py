@@ -1,0 +1,27 @@
+"""Table 4: what predictive reconstruction, the motion term and decoder fine-tuning each add.
+
+    python -m launch.study --study configs/study_table_4.py:small,rendered --jobs 2
+        --root studies/rendered --out docs/results/small_rendered
+
+Controls that the paper does not have: the baseline with the same fine-tuning of its decoder, the
+baseline with the motion term, and the whole method with its encoder not frozen in fine-tuning.
+``:SIZE,WORLD`` or ``:full,DIR`` (configs/studies/scales.py).
+"""
+
+from configs.studies import cells
+
+QUESTION = "Does a generator do better on the latents of a VAE that was trained to predict?"
+ROWS = (
+    ("baseline", 5),
+    ("decoder", 5),
+    ("motion", 3),
+    ("predictive", 3),
+    ("baseline_decoder", 3),
+    ("baseline_motion", 3),
+    ("unfrozen", 3),
+)
+
+
+def get_study(argument: str = "small,rendered"):
+    """``SIZE,WORLD`` or ``full,DIR``."""
+    return cells.study("table_4", QUESTION, ROWS, argument)

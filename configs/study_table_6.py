@@ -1,0 +1,17 @@
+"""Table 6: what stands in the place of withheld latents, and the padding that the paper names only.
+
+    python -m launch.study --study configs/study_table_6.py:small,rendered --jobs 2
+        --root studies/rendered --out docs/results/small_rendered
+
+The learnable token is table 4's last row.
+"""
+
+from configs.studies import cells
+
+QUESTION = "Is a learnable token a better padding than Gaussian noise, or than the observed latents?"
+ROWS = (("decoder", 2), ("gaussian", 2), ("condition_aware", 2))
+
+
+def get_study(argument: str = "small,rendered"):
+    """``SIZE,WORLD`` or ``full,DIR``."""
+    return cells.study("table_6", QUESTION, ROWS, argument, control="decoder")

@@ -1,0 +1,15 @@
+"""Table 7: the CNN, a Transformer and a hybrid, each trained by the whole method.
+
+    python -m launch.study --study configs/study_table_7.py:small,rendered --jobs 2
+        --root studies/rendered --out docs/results/small_rendered
+"""
+
+from configs.studies import cells
+
+QUESTION = "Which network makes the better predictive latents?"
+ROWS = (("decoder", 2), ("transformer", 2), ("hybrid", 2))
+
+
+def get_study(argument: str = "small,rendered"):
+    """``SIZE,WORLD`` or ``full,DIR``."""
+    return cells.study("table_7", QUESTION, ROWS, argument, control="decoder")

@@ -1,0 +1,133 @@
+"""A finished cell as one file: its figures, what made them, and its model.
+
+    RESULTS/VARIANT/SEED.json      figures, steps with commands and times, device, versions
+    RESULTS/VARIANT/SEED.npz       what the study exports of it, if anything
+
+Commands stand there as they would be typed, with STUDY for the folder of the steps.
+"""
+
+import datetime
+import json
+import os
+import pathlib
+import platform
+import shutil
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+
+from pv_vae_jax.core import storage
+from pv_vae_jax.evaluation import protocol
+from pv_vae_jax.study import running
+from pv_vae_jax.study.plan import Cell, Measure, Study
+
+
+def collect(study: Study, cell: Cell, root: pathlib.Path) -> dict[str, Any]:
+    """What is known of a finished cell, as JSON values.
+
+    Raises:
+      ValueError: a step did not write a figure where the study says that it stands.
+    """
+    steps = [(step, running.done(root, step)) for step in cell.ordered()]
+    return {
+        "family": study.family,
+        "variant": cell.variant,
+        "seed": cell.seed,
+        "figures": {name: _read(measure, cell, root) for name, measure in study.measures.items()},
+        "steps": [
+            {
+                "kind": step.kind,
+                "folder": step.folder,
+                "command": " ".join(["python", "-m", *step.command("STUDY")]),
+                **{key: told[key] for key in ("about", "seconds", "cores", "date")},
+            }
+            for step, told in steps
+        ],
+        "seconds": round(sum(told["seconds"] for _, told in steps), 1),
+        "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
+        "cpu": _cpu(),
+        "versions": protocol.versions() | {"python": platform.python_version()},
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _read(measure: Measure, cell: Cell, root: pathlib.Path) -> float | None:
+    """The figure; None where the cell has no such step."""
+    step = cell.step(measure.kind)
+    if step is None:
+        return None
+    path = root / step.folder / measure.file
+    try:
+        found: Any = json.loads(path.read_text())
+        for key in measure.path:
+            found = found[key]
+        return float(found)
+    except (OSError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} does not hold {'/'.join(measure.path)} for {cell.name}: {error}."
+        ) from error
+
+
+def _cpu() -> str:
+    """Model of the processor, where the system tells, and how many cores there are."""
+    name = platform.processor() or platform.machine()
+    listed = pathlib.Path("/proc/cpuinfo")
+    if listed.exists():
+        lines = [line for line in listed.read_text().splitlines() if line.startswith("model name")]
+        name = lines[0].partition(":")[2].strip() if lines else name
+    return f"{os.cpu_count()} cores, {name}"
+
+
+def place(cell: Cell, out: pathlib.Path) -> pathlib.Path:
+    """The file of a cell's result."""
+    return out / cell.variant / f"{cell.seed}.json"
+
+
+def kept(cell: Cell, out: pathlib.Path) -> bool:
+    """Whether ``out`` has the result of the same steps, made here or elsewhere."""
+    path = place(cell, out)
+    if not path.exists():
+        return False
+    known = [step["folder"] for step in json.loads(path.read_text())["steps"]]
+    return known == [step.folder for step in cell.ordered()]
+
+
+def write(study: Study, cell: Cell, root: pathlib.Path, out: pathlib.Path) -> pathlib.Path:
+    """Writes the file of a finished cell and copies its export; returns the file."""
+    path = place(cell, out)
+    storage.make_folder(path.parent)
+    for kind, file in study.exports.items():
+        if (step := cell.step(kind)) is not None:
+            source = root / step.folder / file
+            shutil.copyfile(source, path.with_suffix(source.suffix))
+    storage.write(path, json.dumps(collect(study, cell, root), indent=1) + "\n")
+    return path
+
+
+def read(study: Study, out: pathlib.Path) -> dict[str, dict[int, dict[str, Any]]]:
+    """Results of the study's cells that there are: variant, then seed.
+
+    Raises:
+      ValueError: a file of another family of studies.
+    """
+    found: dict[str, dict[int, dict[str, Any]]] = {}
+    for cell in study.cells:
+        path = place(cell, out)
+        if not path.exists():
+            continue
+        result = json.loads(path.read_text())
+        if (result["family"], result["variant"]) != (study.family, cell.variant):
+            raise ValueError(
+                f"{path} is of {result['family']}, variant {result['variant']}, not of "
+                f"{study.family}: use another --out."
+            )
+        found.setdefault(cell.variant, {})[cell.seed] = result
+    return found
+
+
+def values(
+    found: dict[str, dict[int, dict[str, Any]]], variant: str, name: str, seeds: Sequence[int]
+) -> list[float]:
+    """A figure of a variant for some seeds."""
+    return [found[variant][seed]["figures"][name] for seed in seeds]

@@ -1,0 +1,149 @@
+"""The table of a study: each row over its seeds, and its difference from the control by seed.
+
+    mean +- q sqrt(s^2 / n),   q = t quantile of n - 1,   s^2 = sum of squares / (n - 1)       (1)
+    difference: (1) of  figure(variant, seed) - figure(control, seed)  over common seeds      (2)
+
+Pairing takes out what a seed does to both: initial weights, the order of clips, the noise of the
+generator and of its samples.  An interval over seeds tells how much training scatters; that of one
+result over its videos is in the result.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from pv_vae_jax.study import results
+from pv_vae_jax.study.plan import Measure, Study
+
+LEVEL = 0.95
+Found = dict[str, dict[int, dict[str, Any]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """Equation (1).
+
+    Attributes:
+      mean: over seeds.
+      low: lower end of the interval, None for a single seed.
+      high: upper end.
+      seeds: which.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    seeds: tuple[int, ...]
+
+    @classmethod
+    def of(cls, numbers: Sequence[float], seeds: Sequence[int]) -> "Estimate":
+        """Equation (1) of a number for each seed."""
+        mean, count = float(np.mean(numbers)), len(numbers)
+        if count < 2:
+            return cls(mean, None, None, tuple(seeds))
+        quantile = float(stats.t.ppf((1 + LEVEL) / 2, count - 1))
+        half = quantile * math.sqrt(float(np.var(numbers, ddof=1)) / count)
+        return cls(mean, mean - half, mean + half, tuple(seeds))
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval does not hold 0."""
+        return self.low is not None and (self.low > 0 or self.high < 0)
+
+
+def seeds_of(found: Found, variant: str, name: str) -> list[int]:
+    """The seeds whose cells have the figure."""
+    cells = found.get(variant, {})
+    return sorted(seed for seed, cell in cells.items() if cell["figures"].get(name) is not None)
+
+
+def figure(found: Found, variant: str, name: str) -> Estimate | None:
+    """Equation (1) of a figure; None where no cell has it."""
+    seeds = seeds_of(found, variant, name)
+    return Estimate.of(results.values(found, variant, name, seeds), seeds) if seeds else None
+
+
+def difference(found: Found, variant: str, control: str, name: str) -> Estimate | None:
+    """Equation (2); None where the two have no seed in common."""
+    seeds = sorted({*seeds_of(found, variant, name)} & {*seeds_of(found, control, name)})
+    if variant == control or not seeds:
+        return None
+    pairs = zip(*(results.values(found, v, name, seeds) for v in (variant, control)), strict=True)
+    return Estimate.of([one - other for one, other in pairs], seeds)
+
+
+def numbers(study: Study, found: Found) -> dict[str, Any]:
+    """All estimates as JSON values: variant, then "figures" and "differences" by name."""
+    return {
+        variant: {
+            "figures": _plain({n: figure(found, variant, n) for n in study.measures}),
+            "differences": _plain(
+                {n: difference(found, variant, study.control, n) for n in study.measures}
+            ),
+            "seconds": float(np.mean([cell["seconds"] for cell in found[variant].values()])),
+        }
+        for variant in study.variants
+        if variant in found
+    }
+
+
+def _plain(estimates: dict[str, Estimate | None]) -> dict[str, Any]:
+    return {name: each and dataclasses.asdict(each) for name, each in estimates.items()}
+
+
+def text(study: Study, found: Found) -> str:
+    """Markdown: the question, the figures, the differences; bold where an interval excludes 0."""
+    title = study.titles.get(study.control, study.control)
+    parts = [
+        f"**{study.question}**",
+        "Mean over seeds, with the 95% t interval over seeds.",
+        _table(study, found, lambda v, n, m: _told(figure(found, v, n), m)),
+        f'Difference from "{title}", paired by seed, with its 95% interval; bold where that '
+        "excludes 0.",
+        _table(study, found, lambda v, n, m: _differs(difference(found, v, study.control, n), m)),
+    ]
+    return "\n\n".join(parts)
+
+
+def _table(study: Study, found: Found, of: Any) -> str:
+    shown = {
+        name: measure
+        for name, measure in study.measures.items()
+        if any(seeds_of(found, variant, name) for variant in found)
+    }
+    marks = {"less": " ↓", "more": " ↑", "": ""}
+    heads = [f"{m.title}{marks[m.better]}" for m in shown.values()]
+    heads = [
+        f"*{head}*" if n in study.primary else head for n, head in zip(shown, heads, strict=True)
+    ]
+    paper = [variant for variant in study.variants if variant in study.published]
+    rows = [["", "seeds", *heads, *(["the paper"] if paper else [])]]
+    rows.append(["---"] * len(rows[0]))
+    for variant in (variant for variant in study.variants if variant in found):
+        row = [study.titles.get(variant, variant), str(len(found[variant]))]
+        row += [of(variant, name, measure) for name, measure in shown.items()]
+        rows.append(row + ([study.published.get(variant, "")] if paper else []))
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _told(found: Estimate | None, measure: Measure) -> str:
+    if found is None:
+        return ""
+    text = f"{found.mean:.{measure.digits}f}"
+    if found.low is None:
+        return text
+    return f"{text} ± {found.high - found.mean:.{measure.digits}f}"
+
+
+def _differs(found: Estimate | None, measure: Measure) -> str:
+    if found is None:
+        return ""
+    text = f"{found.mean:+.{measure.digits}f}"
+    if found.low is None:
+        return text
+    text += f" [{found.low:+.{measure.digits}f}, {found.high:+.{measure.digits}f}]"
+    return f"**{text}**" if found.clear else text

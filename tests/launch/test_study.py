@@ -1,0 +1,132 @@
+import json
+import pathlib
+
+import pytest
+
+from configs.studies import cells, generator, rows, scales, vae
+from launch import study as door
+from pv_vae_jax.study.plan import Step
+from pv_vae_jax.training.generator_run import GeneratorRun
+from pv_vae_jax.training.vae_run import VAERun
+
+STUDIES = sorted(pathlib.Path("configs").glob("study_*.py"))
+
+
+def overridden(config, arguments):
+    """A config with ``--config.KEY=VALUE`` arguments, as launch.train reads them."""
+    for argument in arguments:
+        key, _, value = argument.removeprefix("--config.").partition("=")
+        *path, last = key.split(".")
+        place = config
+        for name in path:
+            place = place[name]
+        old = place[last]
+        place[last] = value == "True" if isinstance(old, bool) else type(old)(value)
+    return config
+
+
+def changes(one, other, path=""):
+    """The keys in which two plain configs differ."""
+    if isinstance(one, dict):
+        return {k for name in one for k in changes(one[name], other[name], f"{path}.{name}")}
+    return set() if one == other else {path[1:]}
+
+
+@pytest.mark.parametrize("name", rows.ROWS)
+def test_a_row_differs_from_the_whole_method_only_in_what_it_says(name):
+    row = rows.row(name)
+    flags = [
+        *rows.flags(row.model, "model.fields"),
+        *rows.flags(row.predictive, "stages.predictive"),
+    ]
+    config = overridden(vae.get_config("rendered"), flags).to_dict()
+    said = {f"model.fields.{key}" for key in row.model}
+    said |= {f"stages.predictive.{key}" for key in row.predictive}
+    assert changes(config, vae.get_config("rendered").to_dict()) == said
+    VAERun.of(config)  # a sentence where a value cannot be
+
+
+@pytest.mark.parametrize("size", vae.STEPS)
+def test_configs_of_a_cell_are_those_of_runs(size):
+    for world in vae.WORLDS:
+        VAERun.of(vae.get_config(f"{world},{size}").to_dict())
+    assert generator.get_config(f",{size}").stages.generator.steps == generator.STEPS[size]
+    assert GeneratorRun  # its tokenizer is made by the study
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda p: p.stem)
+def test_every_study_is_one_and_pairs_its_seeds_with_the_control(path):
+    made = door.read(str(path))
+    control = {c.seed for c in made.cells if c.variant == made.control}
+    assert all(cell.seed in control for cell in made.cells)
+    for cell in made.cells:
+        assert all(cell.step(measure.kind) for measure in made.measures.values())
+
+
+def test_rows_of_table_4_share_what_a_frozen_encoder_leaves_alone():
+    study = door.read("configs/study_table_4.py:small,rendered")
+    found = {c.variant: c for c in study.cells if c.seed == 0}
+    motion, decoder, unfrozen = (found[name] for name in ("motion", "decoder", "unfrozen"))
+    for kind in ("vae", "latents", "generator"):
+        assert motion.step(kind) == decoder.step(kind)
+    assert unfrozen.step("vae") == motion.step("vae")
+    assert unfrozen.step("generator") != motion.step("generator")
+    assert motion.step("samples") != decoder.step("samples")
+    assert found["baseline"].step("generator") == found["baseline_decoder"].step("generator")
+
+
+def test_seeds_and_sizes_reach_every_training_of_a_cell():
+    made = cells.cell("decoder", 3, scales.scale("tiny,rendered"))
+    trainings = [step for step in made.ordered() if step.door == "train"]
+    assert [step.kind for step in trainings] == ["vae", "generator", "tuned"]
+    assert all("--config.seed=3" in step.arguments for step in trainings)
+
+
+def test_commands_are_printed_in_the_order_in_which_they_run(capsys):
+    door.main(
+        ["--study", "configs/study_table_4.py:tiny", "--root", "R", "--out", "O", "--commands"]
+        + ["--cells", "baseline/0"]
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "# baseline/0"
+    doors = [line.split()[2] for line in lines[1:]]
+    assert doors[:2] == ["launch.train", "launch.export"] and doors[-1] == "launch.analyse"
+
+
+def test_bad_input_is_a_sentence(tmp_path):
+    common = ["--root", str(tmp_path), "--out", str(tmp_path)]
+    with pytest.raises(FileNotFoundError, match="--study nowhere.py: there is no such file"):
+        door.main(["--study", "nowhere.py", *common])
+    with pytest.raises(ValueError, match="configs/base.py is no study"):
+        door.main(["--study", "configs/base.py", *common])
+    with pytest.raises(ValueError, match="--part is I/N, such as 0/4; got 'one'"):
+        door.main(["--study", "configs/study_table_4.py:tiny", *common, "--part", "one"])
+    with pytest.raises(ValueError, match="no row is named 'other'"):
+        rows.row("other")
+    with pytest.raises(ValueError, match=r"has no results of study table_4"):
+        door.main(["--study", "configs/study_table_4.py:tiny", *common, "--table"])
+
+
+def test_an_old_result_is_not_run_again(tmp_path, capsys, monkeypatch):
+    study = door.read("configs/study_table_4.py:tiny").chosen(["baseline/0"])
+    (cell,) = study.cells
+    monkeypatch.setattr(Step, "command", lambda *_: pytest.fail("a step was run"))
+    path = tmp_path / "out" / "baseline" / "0.json"
+    path.parent.mkdir(parents=True)
+    known = {
+        "family": study.family,
+        "variant": "baseline",
+        "seed": 0,
+        "figures": dict.fromkeys(study.measures, 1.0),
+        "steps": [{"folder": step.folder} for step in cell.ordered()],
+        "seconds": 60.0,
+    }
+    path.write_text(json.dumps(known))
+    with pytest.raises(SystemExit) as end:
+        door.main(
+            ["--study", "configs/study_table_4.py:tiny", "--root", str(tmp_path / "root")]
+            + ["--out", str(tmp_path / "out"), "--cells", "baseline/0"]
+        )
+    assert end.value.code == 0
+    assert "done" in capsys.readouterr().out
+    assert (tmp_path / "out" / "table_4.md").exists()

@@ -1,0 +1,101 @@
+import json
+
+import pytest
+
+from pv_vae_jax.study import results, running, table
+from pv_vae_jax.study.plan import Cell, Measure, Step, Study, own
+
+MEASURES = {
+    "fvd": Measure("FVD", "score", "score.json", ("figures", "fvd"), digits=1),
+    "psnr": Measure("PSNR", "score", "score.json", ("figures", "psnr"), "more", 2),
+}
+
+
+def cell(variant, seed):
+    step = Step("score", "evaluate", (variant, str(seed), own("out")), "score.json")
+    return Cell(variant, seed, (step,))
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A study of two variants, its steps done, its results written."""
+    numbers = {"plain": [10.0, 20.0, 30.0], "other": [11.0, 23.0]}
+    cells = tuple(cell(v, s) for v in numbers for s in range(len(numbers[v])))
+    whole = Study("s", "f", "Is it?", cells, MEASURES, "plain", ("fvd",), {"score": "score.json"})
+    for each in cells:
+        folder = tmp_path / "root" / each.steps[0].folder
+        folder.mkdir(parents=True)
+        figures = {"fvd": numbers[each.variant][each.seed], "psnr": 30.0}
+        (folder / "score.json").write_text(json.dumps({"figures": figures}))
+        done = {"about": {}, "seconds": 60.0, "cores": 1, "date": "2026"}
+        (folder / running.DONE).write_text(json.dumps(done))
+        results.write(whole, each, tmp_path / "root", tmp_path / "out")
+    return whole, tmp_path / "root", tmp_path / "out"
+
+
+def test_a_mean_over_seeds_has_the_t_interval_of_a_textbook():
+    found = table.Estimate.of([1.0, 2.0, 3.0], [0, 1, 2])
+    # t quantile of 2 degrees of freedom 4.302653, standard deviation 1.
+    assert found.mean == 2.0
+    assert found.high - 2.0 == pytest.approx(4.302653 / 3**0.5, rel=1e-6)
+    assert found.low == pytest.approx(4.0 - found.high)
+
+
+def test_one_seed_has_no_interval():
+    found = table.Estimate.of([1.0], [4])
+    assert (found.low, found.high, found.clear) == (None, None, False)
+
+
+def test_differences_are_of_common_seeds_only(made):
+    whole, _, out = made
+    found = results.read(whole, out)
+    difference = table.difference(found, "other", "plain", "fvd")
+    assert difference.seeds == (0, 1)
+    assert difference.mean == pytest.approx(2.0)  # (1 + 3) / 2
+    # t quantile of 1 degree of freedom 12.7062; standard deviation of (1, 3) is sqrt(2).
+    assert difference.high - difference.mean == pytest.approx(12.7062, rel=1e-4)
+    assert table.difference(found, "plain", "plain", "fvd") is None
+
+
+def test_the_table_marks_only_differences_whose_interval_excludes_zero(made):
+    whole, _, out = made
+    text = table.text(whole, results.read(whole, out))
+    assert "| plain | 3 | 20.0 ± 24.8 | 30.00 ± 0.00 |" in text
+    assert "| other | 2 | +2.0 [-10.7, +14.7] | +0.00 [+0.00, +0.00] |" in text
+    assert "*FVD ↓*" in text and "| PSNR ↑ |" in text
+    clear = table.Estimate(1.0, 0.5, 1.5, (0, 1))
+    assert table._differs(clear, MEASURES["fvd"]) == "**+1.0 [+0.5, +1.5]**"
+
+
+def test_a_result_is_kept_only_for_the_same_steps(made):
+    whole, root, out = made
+    assert all(results.kept(each, out) for each in whole.cells)
+    other = Step("score", "evaluate", ("plain", "0", own("elsewhere")), "score.json")
+    assert not results.kept(Cell("plain", 0, (other,)), out)
+    assert not results.kept(cell("plain", 9), out)
+
+
+def test_a_result_tells_commands_without_the_machine_and_keeps_the_export(made):
+    whole, root, out = made
+    told = json.loads((out / "other" / "1.json").read_text())
+    assert told["steps"][0]["command"] == (
+        f"python -m launch.evaluate other 1 STUDY/{cell('other', 1).steps[0].folder}/out"
+    )
+    assert told["seconds"] == 60.0 and str(root) not in json.dumps(told)
+    assert {"device", "cpu", "versions", "date"} <= told.keys()
+
+
+def test_a_figure_that_is_not_there_is_a_sentence(made):
+    whole, root, out = made
+    path = root / whole.cells[0].steps[0].folder / "score.json"
+    path.write_text("{}")
+    with pytest.raises(ValueError, match="does not hold figures/fvd for plain/0"):
+        results.collect(whole, whole.cells[0], root)
+
+
+def test_results_of_another_study_are_refused(made):
+    whole, _, out = made
+    path = out / "plain" / "0.json"
+    path.write_text(path.read_text().replace('"family": "f"', '"family": "g"'))
+    with pytest.raises(ValueError, match="is of g, variant plain, not of f"):
+        results.read(whole, out)
