@@ -4,7 +4,8 @@
     python -m launch.prepare_data --tfds=ucf101/ucf101_1:2.0.0 --tfds_held_out=test --out=...
     python -m launch.train --config=... --config.data.shards=/path/to/shards
 
-Shots are found, static and black pieces dropped, sources split into train and held_out; manifest
+Shots are found, static and black pieces dropped, sources (or, with --by=time, the time of each)
+split into train and held_out; manifest
 and counts say what became of every file (docs/data.md).  A killed run goes on with the same command
 and ends with the same bytes, whatever the number of workers.  With --beam the same is done as an
 Apache Beam pipeline; arguments after -- are Beam's (--runner=DirectRunner and so on).
@@ -31,7 +32,10 @@ HELP = {
     "clear": "change in grey levels that is a cut whatever is around it, 256 for never",
     "black": "largest share of black frames in a record, 1 keeps all",
     "static": "least change within a record in grey levels of 255, 0 keeps all",
-    "held_out": "share of the sources for the split held_out",
+    "held_out": "share of the sources, or of the time of each, for the split held_out",
+    "by": "source: each is on one side whole; time: the last frames of each are held out",
+    "first": "frame of each source, the first that is used",
+    "end": "frame of each source, the first after those that are used, 0 for all",
     "codec": "h264 or jpeg",
     "crf": "quality of H.264, 0 to 51, smaller is better",
     "group": "frames of a group of pictures of H.264",
@@ -98,6 +102,8 @@ def _sources(options: argparse.Namespace) -> tuple[list, tuple[str, ...]]:
             f"--tfds_features={options.tfds_features[0]}: write it as ROLE=FEATURE, with one of "
             f"the roles {', '.join(tfds_source.ROLES)}."
         )
+    if options.tfds_held_out and options.by == "time":
+        raise ValueError("--tfds_held_out holds a split out whole: leave out --by=time, or it.")
     if options.tfds_rate <= 0:
         raise ValueError(f"--tfds_rate is frames per second, above 0; got {options.tfds_rate}.")
     return items.of_tfds(

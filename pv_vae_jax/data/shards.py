@@ -23,7 +23,7 @@ class Shards:
 
         Args:
           where: the folder that launch.prepare_data made.
-          split: "train" or "held_out"; no source file is in both.
+          split: "train" or "held_out"; no source file is in both, unless split by time.
           every: frames per clip of an epoch, see data/slots.py.
 
         Raises:
@@ -42,7 +42,7 @@ class Shards:
         if not len(lengths):
             raise ValueError(
                 f"the split {split!r} of {folder} has no records: prepare more sources, or another "
-                "--held_out; splits are by source."
+                "--held_out; splits are by source, or with --by=time by time."
             )
         self._files = ShardFiles(folder, index["splits"][split]["shards"])
         self._hold(np.arange(len(lengths)), lengths)

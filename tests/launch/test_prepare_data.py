@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from launch import prepare_data
-from pv_vae_jax.data import rendered, shard_index, shards, video_files
+from pv_vae_jax.data import rendered, sealed, shard_index, shards, video_files
 from pv_vae_jax.data.clips import Draw
 from pv_vae_jax.data.prepare import items, originals, pieces, run, unit
 from tests.data import films
@@ -206,6 +206,32 @@ def test_another_command_for_the_same_folder_is_refused(videos, done):
     assert files(done[0]) == before
 
 
+def test_by_time_the_last_frames_of_each_source_are_held_out(videos, tmp_path):
+    counts = prepare(videos, tmp_path, by="time", held_out=0.3, static=0.0, shortest=1)
+    assert counts["sources"]["used"] == 6
+    assert counts["frames"] == {"train": 6 * 28, "held_out": 6 * 12}
+    seen = {}
+    for split in shard_index.SPLITS:
+        source = shards.Shards(tmp_path, split)
+        for record in map(source.record, range(counts["records"][split])):
+            frames = range(record.first, record.first + record.frames)
+            seen.setdefault((record.source, split), set()).update(frames)
+    assert len(seen) == 12
+    for (_, split), frames in seen.items():
+        assert frames == set(range(28) if split == "train" else range(28, 40))
+
+
+def test_a_folder_that_was_prepared_before_splits_by_time_is_known_again(videos, tmp_path):
+    counts = prepare(videos / "scene3", tmp_path)
+    index = json.loads((tmp_path / "index.json").read_text())
+    for name in ("by", "first", "end"):
+        del index["prepared"]["rules"][name]
+    sealed.write(tmp_path / "index.json", {k: v for k, v in index.items() if k != "sha256"})
+    assert prepare(videos / "scene3", tmp_path) == counts
+    with pytest.raises(ValueError, match="prepared otherwise: by is 'time' and was 'source'"):
+        prepare(videos / "scene3", tmp_path, by="time")
+
+
 def test_two_runs_into_one_folder_are_refused(videos, tmp_path):
     work = run.Work(tmp_path)
     with work.locked(), pytest.raises(ValueError, match="another process prepares into"):
@@ -293,6 +319,8 @@ def test_a_tfds_set_that_cannot_be_prepared_is_a_sentence(data_sets, tmp_path):
         prepare_data.main([f"--tfds={at}", out])
     with pytest.raises(ValueError, match="one of the roles pixels, label, caption"):
         prepare_data.main([f"--tfds={at}", out, "--tfds_features=film"])
+    with pytest.raises(ValueError, match="--tfds_held_out holds a split out whole: leave out"):
+        prepare_data.main([f"--tfds={at}", out, "--tfds_held_out=test", "--by=time"])
     with pytest.raises(ValueError, match="--tfds_rate is frames per second, above 0; got -1"):
         prepare_data.main([f"--tfds={at}", out, "--tfds_rate=-1"])
 

@@ -144,5 +144,6 @@ def counts_of(reports: list[Report]) -> dict[str, Any]:
 def _by_split(reports: list[Report], value: Callable[[dict[str, Any]], int]) -> dict[str, int]:
     totals = dict.fromkeys(shard_index.SPLITS, 0)
     for report in reports:
-        totals[report.split] += sum(map(value, report.records))
+        for record in report.records:
+            totals[report.split_of(record)] += value(record)
     return totals

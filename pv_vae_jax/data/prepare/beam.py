@@ -60,7 +60,8 @@ def _made(copies: list[tuple[int, items.Item]], rules: pieces.Rules) -> Iterator
             reports.append(kept)
             with unit.reader(path) as read:
                 for entry in kept.records:
-                    yield "record", (report.split, (entry["key"], entry["frames"], read(entry)))
+                    split = report.split_of(entry)
+                    yield "record", (split, (entry["key"], entry["frames"], read(entry)))
         yield "report", (number, kept)
 
 

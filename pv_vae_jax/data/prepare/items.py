@@ -1,7 +1,7 @@
 """What is prepared: an item for each film, in a file or in a TFDS set, and its split.
 
     f(item) = sha256(its key, or else its content), 52 bits as a fraction                 (1)
-    split   = held_out where f >= 1 - share, else train; or what the item says
+    split   = held_out where f >= 1 - share, else train; or what the item says; or by time
 
 So all that is cut from a file is on one side, copies of a file too, and a folder can grow; items
 that belong together (scenes of one film in several files) are given one key.

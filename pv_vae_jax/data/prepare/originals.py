@@ -3,8 +3,8 @@
     File       a path or a URL; its digest is the sha256 of its bytes
     Example    a film in bytes, or frames, which say no rate; the sha256 of the encoded frames
 
-Both have a digest, a label, a caption, a rate and frames, and raise ClipError where one of these
-cannot be had.
+Both have a digest, a label, a caption, a rate, a count and frames, and raise ClipError where one of
+these cannot be had.
 """
 
 import functools
@@ -51,11 +51,11 @@ def decoded(film: str | os.PathLike | bytes, name: str) -> Iterator[np.ndarray |
         raise ClipError(name, video_files.reason_of(error)) from error
 
 
-def _rate(film: str | bytes, name: str) -> float:
+def _probed(film: str | bytes, name: str) -> manifest.Entry:
     entry = manifest.probe(film)
     if entry.reason:
         raise ClipError(name, entry.reason)
-    return entry.rate
+    return entry
 
 
 class File:
@@ -68,7 +68,11 @@ class File:
 
     def rate(self) -> float:
         """Frames per second."""
-        return _rate(self.item.path, self.item.path)
+        return _probed(self.item.path, self.item.path).rate
+
+    def count(self) -> int:
+        """How many frames there are."""
+        return _probed(self.item.path, self.item.path).frames
 
     def frames(self) -> Iterator[np.ndarray | None]:
         """See :func:`decoded`."""
@@ -105,8 +109,14 @@ class Example:
     def rate(self) -> float:
         """Frames per second; of frames, what the item says."""
         if self._kind == "film":
-            return _rate(bytes(self._pixels), self.item.name)
+            return _probed(bytes(self._pixels), self.item.name).rate
         return self.item.example.rate
+
+    def count(self) -> int:
+        """How many frames there are."""
+        if self._kind == "film":
+            return _probed(bytes(self._pixels), self.item.name).frames
+        return len(self._pixels)
 
     def frames(self) -> Iterator[np.ndarray | None]:
         """See :func:`decoded`; a picture that cannot be read is an error."""

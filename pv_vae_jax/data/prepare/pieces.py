@@ -6,10 +6,15 @@ A shot is cut into pieces of ``frames`` frames from its first on; with luma Y(t)
     too short   fewer than ``shortest`` frames (the rest of a shot)
     black       more than ``black`` of its frames have 98% of their pixels below a tenth of white
     static      max over t of mean |Y(t) - Y(0)| < ``static``
+
+Frames are those of ``first`` <= t < ``end``.  By time, no piece crosses the boundary of a source:
+
+    b = ceil(first + (1 - held_out) (end - first)),   held_out: pieces that begin at b or later  (1)
 """
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Iterable, Iterator
 
 import cv2
@@ -33,7 +38,10 @@ class Rules:
       clear: change in grey levels at which one begins whatever is around it, 256 for never.
       black: largest share of black frames, 1 keeps all.
       static: least change in grey levels, 0 keeps all.
-      held_out: share of the sources that is not trained on.
+      held_out: share that is not trained on, of the sources or of the frames of each.
+      by: "source", which is on one side whole, or "time": the last frames of each, equation (1).
+      first: frame of each source, the first that is used.
+      end: frame of each source, the first after those that are used; 0 for all.
       codec: "h264" or "jpeg".
       crf: of H.264, 0 to 51.
       group: frames of a group of pictures of H.264.
@@ -50,6 +58,9 @@ class Rules:
     black: float = 0.5
     static: float = 1.0
     held_out: float = 0.1
+    by: str = "source"
+    first: int = 0
+    end: int = 0
     codec: str = "h264"
     crf: int = 17
     group: int = 13
@@ -62,13 +73,23 @@ class Rules:
             ("frames", 1, 2**16), ("shortest", 1, self.frames), ("side", 2, 2**14),
             ("cut", 1, 255), ("clear", 0, 256), ("black", 0, 1), ("static", 0, 255),
             ("held_out", 0, 1), ("crf", 0, 51), ("group", 1, 2**16), ("quality", 1, 100),
-            ("shard_bytes", 1, 2**40), ("shards", 0, 99_999),
+            ("shard_bytes", 1, 2**40), ("shards", 0, 99_999), ("first", 0, 2**31),
+            ("end", 0, 2**31),
         ):  # fmt: skip
             if not low <= getattr(self, name) <= high:
                 value = getattr(self, name)
                 raise ValueError(f"{name} is within {low} and {high}, got {value}.")
         if self.codec not in ("h264", "jpeg"):
             raise ValueError(f"codec is h264 or jpeg, got {self.codec!r}.")
+        if self.by not in ("source", "time"):
+            raise ValueError(f"by is source or time, got {self.by!r}.")
+        if 0 < self.end <= self.first:
+            raise ValueError(f"end is above first, or 0 for all; got {self.end} and {self.first}.")
+
+    def boundary(self, frames: int) -> int:
+        """Where held_out begins in a source of so many frames, equation (1)."""
+        used = max(0, min(self.end or frames, frames) - self.first)
+        return self.first + math.ceil((1 - self.held_out) * used - 1e-9)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +133,9 @@ def _fault(pictures: list[np.ndarray], rules: Rules) -> str:
     return "static" if change < rules.static and len(luma) > 1 else ""
 
 
-def _of_run(numbered: Iterable[tuple[int, np.ndarray]], rules: Rules) -> Iterator[Piece | Dropped]:
+def _of_run(
+    numbered: Iterable[tuple[int, np.ndarray]], rules: Rules, boundary: int | None
+) -> Iterator[Piece | Dropped]:
     """The pieces of frames of one size without a gap, with their numbers."""
     first, video, pictures = 0, [], []
 
@@ -125,7 +148,7 @@ def _of_run(numbered: Iterable[tuple[int, np.ndarray]], rules: Rules) -> Iterato
     resized = ((number, shrunk(frame, rules.side)) for number, frame in numbered)
     pairs = (((number, frame), cuts.small(frame)) for number, frame in resized)
     for (number, frame), picture, begins in cuts.marked(pairs, rules.cut, rules.clear):
-        if video and (begins or len(video) == rules.frames):
+        if video and (begins or number == boundary or len(video) == rules.frames):
             yield ended()
             video, pictures = [], []
         first = first if video else number
@@ -135,21 +158,25 @@ def _of_run(numbered: Iterable[tuple[int, np.ndarray]], rules: Rules) -> Iterato
         yield ended()
 
 
-def of(frames: Iterable[np.ndarray | None], rules: Rules) -> Iterator[Piece | Dropped]:
+def of(
+    frames: Iterable[np.ndarray | None], rules: Rules, boundary: int | None = None
+) -> Iterator[Piece | Dropped]:
     """The pieces of a file in order, and what is dropped between them.
 
     Args:
       frames: all of the file, uint8 RGB ``[H, W, 3]``, None for a corrupt one; no piece has one,
         nor frames of two sizes.
       rules: of the pieces.
+      boundary: a frame that no piece crosses.
     """
+    numbered = itertools.islice(enumerate(frames), rules.first, rules.end or None)
 
     def shape(pair: tuple[int, np.ndarray | None]) -> tuple[int, ...] | None:
         return None if pair[1] is None else pair[1].shape
 
-    for shape_of_run, run in itertools.groupby(enumerate(frames), shape):
+    for shape_of_run, run in itertools.groupby(numbered, shape):
         if shape_of_run is None:
             numbers = [number for number, _ in run]
             yield Dropped(numbers[0], len(numbers), "corrupt")
         else:
-            yield from _of_run(run, rules)
+            yield from _of_run(run, rules, boundary)

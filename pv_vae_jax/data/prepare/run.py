@@ -79,7 +79,8 @@ def planned(reports: list[unit.Report], rules: pieces.Rules) -> dict[str, list[P
     """By split, the records of each shard in order (data/prepare/assemble.py, equation 2)."""
     of_split: dict[str, Places] = {split: [] for split in shard_index.SPLITS}
     for number, report in enumerate(reports):
-        of_split[report.split or "train"].extend((number, entry) for entry in report.records)
+        for entry in report.records:
+            of_split[report.split_of(entry)].append((number, entry))
     plan = {}
     for split, places in of_split.items():
         count = assemble.count_of(sum(entry["bytes"] for _, entry in places), rules)

@@ -24,9 +24,9 @@ class Report:
     Attributes:
       source: its name.
       digest: sha256 of the content, "" if it cannot be read.
-      split: "train" or "held_out".
+      split: "train" or "held_out"; "" by time, where each record says its own.
       refused: why nothing of it is used, or "".
-      records: of each: key, first frame, frames, byte of the unit's file, bytes.
+      records: of each: key, first frame, frames, byte of the unit's file, bytes; by time its split.
       dropped: of each: first frame, frames, reason.
     """
 
@@ -36,6 +36,10 @@ class Report:
     refused: str = ""
     records: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     dropped: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+
+    def split_of(self, record: dict[str, Any]) -> str:
+        """The split of one of its records."""
+        return record.get("split") or self.split
 
 
 def _coded(video: np.ndarray, rate: float, rules: pieces.Rules) -> tuple[bytes, codecs.Starts]:
@@ -47,8 +51,10 @@ def _coded(video: np.ndarray, rate: float, rules: pieces.Rules) -> tuple[bytes, 
 def _write(
     original: originals.File | originals.Example, rules: pieces.Rules, report: Report, to: BinaryIO
 ) -> None:
-    rate = original.rate()
-    for part in pieces.of(original.frames(), rules):
+    rate, boundary = original.rate(), None
+    if not report.split:
+        boundary = rules.boundary(original.count())
+    for part in pieces.of(original.frames(), rules, boundary):
         if isinstance(part, pieces.Dropped):
             report.dropped.append(dataclasses.asdict(part))
             continue
@@ -78,6 +84,9 @@ def _write(
                 "bytes": len(data),
             }
         )
+        if boundary is not None:
+            side = "held_out" if part.first >= boundary else "train"
+            report.records[-1]["split"] = side
         to.write(data)
 
 
@@ -91,7 +100,9 @@ def make(item: items.Item, rules: pieces.Rules, path: str | os.PathLike) -> Repo
         try:
             original = originals.opened(item)
             report.digest = original.digest
-            report.split = item.split or items.split_of(item.key or report.digest, rules.held_out)
+            report.split = item.split
+            if not item.split and rules.by == "source":
+                report.split = items.split_of(item.key or report.digest, rules.held_out)
             _write(original, rules, report, file)
         except (ClipError, OSError) as error:
             report.refused = getattr(error, "reason", None) or video_files.reason_of(error)

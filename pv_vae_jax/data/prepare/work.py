@@ -121,7 +121,8 @@ class Work:
 
 def refuse_other(out: Any, before: dict[str, Any], now: dict[str, Any]) -> None:
     """ValueError if a folder holds something else than what is asked for now."""
-    old = before["rules"]
+    old = {**dataclasses.asdict(pieces.Rules()), **before["rules"]}  # by an earlier version
+    before = {**before, "rules": old}
     changed = [
         f"{key} is {value!r} and was {old.get(key)!r}"
         for key, value in now["rules"].items()

@@ -128,3 +128,26 @@ def test_the_shorter_side_is_shrunk_to_even_sides_and_never_enlarged(size, side,
 def test_rules_out_of_range_are_refused_by_name(wrong):
     with pytest.raises(ValueError, match=f"^{next(iter(wrong))} is "):
         dataclasses.replace(RULES, **wrong)
+
+
+def test_by_time_no_piece_crosses_the_boundary_and_frames_out_of_the_range_are_not_used():
+    video = scene(6, 40)
+    rules = dataclasses.replace(RULES, first=3, end=33, held_out=0.2, by="time")
+    boundary = rules.boundary(40)
+    assert boundary == 27 == rules.boundary(33) and rules.boundary(23) == 19
+    parts = list(pieces.of(iter(video), rules, boundary))
+    assert described(parts) == [(3, 9, ""), (12, 9, ""), (21, 6, ""), (27, 6, "")]
+    np.testing.assert_array_equal(parts[2].video, video[21:27])
+
+
+def test_by_time_all_or_nothing_may_be_held_out():
+    for held_out, boundary in ((0.0, 40), (1.0, 0), (0.1, 36)):
+        assert dataclasses.replace(RULES, held_out=held_out, by="time").boundary(40) == boundary
+    assert dataclasses.replace(RULES, first=50, by="time").boundary(40) == 50
+
+
+def test_a_range_or_a_way_to_split_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match="by is source or time, got 'clip'"):
+        dataclasses.replace(RULES, by="clip")
+    with pytest.raises(ValueError, match="end is above first, or 0 for all; got 3 and 3"):
+        dataclasses.replace(RULES, first=3, end=3)
