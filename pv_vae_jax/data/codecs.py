@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import av
 import cv2
 import numpy as np
+from av.video import reformatter
 
 # x264's macroblock tree is not repeatable on AVX-512 (libx264 of PyAV 18.1.0): there it uses what
 # is below, which any such CPU has.
@@ -86,14 +87,14 @@ def from_h264(units: Sequence[bytes], numbers: Sequence[int]) -> Iterator[np.nda
     """
     context = av.CodecContext.create("h264", "r")
     context.thread_count = 1
-    found = 0
+    to_rgb, found = reformatter.VideoReformatter(), 0  # to_ndarray starts threads for each frame
     try:
         for number, frame in enumerate(_decoded(context, b"".join(units))):
             if frame.is_corrupt:
                 raise ValueError(f"corrupt data at frame {number} of the unit")
             if number != numbers[found]:
                 continue
-            yield frame.to_ndarray(format="rgb24")
+            yield to_rgb.reformat(frame, format="rgb24", threads=1).to_ndarray()
             found += 1
             if found == len(numbers):
                 return
