@@ -8,7 +8,9 @@ The learnable token is table 4's last row.
 
 from configs.studies import cells
 
-QUESTION = "Is a learnable token a better padding than Gaussian noise, or than the observed latents?"
+QUESTION = (
+    "Is a learnable token a better padding than Gaussian noise, or than the observed latents?"
+)
 ROWS = (("decoder", 2), ("gaussian", 2), ("condition_aware", 2))
 
 

@@ -1,7 +1,7 @@
 """Table 7: the CNN, a Transformer and a hybrid, each trained by the whole method.
 
-    python -m launch.study --study configs/study_table_7.py:small,rendered --jobs 2
-        --root studies/rendered --out docs/results/small_rendered
+python -m launch.study --study configs/study_table_7.py:small,rendered --jobs 2
+    --root studies/rendered --out docs/results/small_rendered
 """
 
 from configs.studies import cells

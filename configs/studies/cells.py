@@ -9,6 +9,7 @@ A decoder that is fine-tuned behind a frozen encoder changes neither latents nor
 shares both with the row before it (pv_vae_jax/study/plan.py), as in the paper.
 """
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from configs.studies.scales import Scale, scale
 from pv_vae_jax.study.plan import Cell, Measure, Output, Step, Study, own
 
 _STAGE = "--config.stages"
+PRIMARY = ("kvd", "flow_epe", "features_flow_epe")
 _PROBES = "analyses/model/probes_latents/finding.json"
 _FEATURES = "analyses/model/probes_features/finding.json"
 
@@ -154,6 +156,7 @@ def study(
     variants: Sequence[tuple[str, int]],
     argument: str,
     control: str = "baseline",
+    measures: Sequence[str] = (),
 ) -> Study:
     """A study of rows, each with so many seeds; seed by seed, so that pairs are complete early.
 
@@ -163,19 +166,62 @@ def study(
       variants: a row of rows.py, and how many seeds.
       argument: of :func:`scales.scale`.
       control: the row that others are compared with.
+      measures: names of MEASURES in its table; all if there are none.
     """
     at = scale(argument)
-    most = max(seeds for _, seeds in variants)
-    grid = [(row, seed) for seed in range(most) for row, seeds in variants if seed < seeds]
+    shown = {each: MEASURES[each] for each in measures or MEASURES}
+    primary = [each for each in PRIMARY if each in shown]
+    made = [cell(row, seed, at) for row, seed in _grid(variants)]
+    exports = {"model": "model.npz"}
+    family = f"{at.name}_{at.world}"
     return Study(
-        name,
-        f"{at.name}_{at.world}",
-        question,
-        tuple(cell(row, seed, at) for row, seed in grid),
-        MEASURES,
-        control,
-        primary=("kvd", "flow_epe"),
-        exports={"model": "model.npz"},
-        titles={row: rows.row(row).title for row, _ in variants},
-        published={row: rows.row(row).paper for row, _ in variants if rows.row(row).paper},
+        name, family, question, tuple(made), shown, control, primary, exports, **_told(variants)
     )
+
+
+def _grid(variants: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+    most = max(seeds for _, seeds in variants)
+    return [(row, seed) for seed in range(most) for row, seeds in variants if seed < seeds]
+
+
+def _told(variants: Sequence[tuple[str, int]]) -> dict[str, dict[str, str]]:
+    known = {row: rows.row(row) for row, _ in variants}
+    papers = {row: each.paper for row, each in known.items() if each.paper}
+    return {"titles": {row: each.title for row, each in known.items()}, "published": papers}
+
+
+def convergence(
+    name: str, question: str, variants: Sequence[tuple[str, int]], argument: str
+) -> Study:
+    """A study of how fast generators train: 256 samples are measured at each quarter.
+
+    The generators are trained as those of :func:`cell`, with samples at intervals; samples, probes
+    and the rest are left out.  Arguments as of :func:`study`.
+    """
+    at = scale(argument)
+    every = max(1, at.updates["generator"] // 4)
+    given = dict(zip(at.generation[::2], at.generation[1::2], strict=True))
+    watched = [f"--config.runtime.protocol={given['--protocol']}+videos={min(256, at.samples[0])}"]
+    watched += [f"--config.runtime.evaluate_every={every}"]
+    if "--data" in given:
+        watched += [f"--config.runtime.protocol_data=('{given['--data']}',)"]
+    at = dataclasses.replace(at, generator=(*at.generator[:2], tuple(watched)))
+    labels = {f"{n}/4": f"generator-{n * every:07d}" for n in (1, 2, 3)} | {"4/4": "final"}
+    measures = {
+        f"{figure}_{part}": _figure(
+            f"{figure.upper()}, {part} of the updates",
+            "generator",
+            f"run/evaluation/{label}/results.json",
+            figure,
+            digits=2 if figure == "kvd" else 1,
+        )
+        for figure in ("kvd", "fvd")
+        for part, label in labels.items()
+    }
+    whole = {each: cell(*each, at) for each in _grid(variants)}
+    made = [Cell(f"{v}_curve", s, (c.step("generator"),)) for (v, s), c in whole.items()]
+    told = {
+        key: {f"{v}_curve": t for v, t in texts.items()} for key, texts in _told(variants).items()
+    }
+    control, family = f"{variants[0][0]}_curve", f"{at.name}_{at.world}"
+    return Study(name, family, question, tuple(made), measures, control, **told)

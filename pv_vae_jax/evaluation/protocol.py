@@ -113,6 +113,21 @@ def _text(value: Any) -> str:
     return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
+def _of_studies(world: str, videos: int, stride: int = 1) -> tuple[Protocol, ...]:
+    """Those of the small studies (configs/studies): 9 frames of 32 x 32, no speed.
+
+    Reconstruction and latents of 109 clips that nothing was trained on; samples against ``videos``
+    clips of the distribution that generators are trained on.
+    """
+    form = {"datasets": (world,), "frames": 9, "stride": stride, "height": 32, "width": 32}
+    form |= {"speed": (8, 0, 0)}
+    return (
+        Protocol(f"{world}-recon", split="held_out", videos=109, **form),
+        Protocol(f"{world}-gen", task="generation", split="train", videos=videos, **form),
+        Protocol(f"{world}-ltd", task="latents", split="held_out", videos=109, **form),
+    )
+
+
 PROTOCOLS = {
     protocol.name: protocol
     for protocol in (
@@ -153,38 +168,8 @@ PROTOCOLS = {
             width=128,
             speed=(1, 0, 0),
         ),
-        Protocol(
-            "rendered-recon",
-            datasets=("rendered",),
-            split="held_out",
-            videos=128,
-            frames=9,
-            height=32,
-            width=32,
-            speed=(8, 0, 0),
-        ),
-        Protocol(
-            "rendered-gen",
-            task="generation",
-            datasets=("rendered",),
-            split="train",
-            videos=512,
-            frames=9,
-            height=32,
-            width=32,
-            speed=(8, 0, 0),
-        ),
-        Protocol(
-            "rendered-ltd",
-            task="latents",
-            datasets=("rendered",),
-            split="held_out",
-            videos=128,
-            frames=9,
-            height=32,
-            width=32,
-            speed=(8, 0, 0),
-        ),
+        *_of_studies("rendered", videos=512),
+        *_of_studies("film", videos=464, stride=2),
         Protocol(
             "small-gen",
             task="generation",

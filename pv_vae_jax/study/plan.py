@@ -159,7 +159,7 @@ class Study:
     cells: tuple[Cell, ...]
     measures: Mapping[str, Measure]
     control: str
-    primary: tuple[str, ...] = ()
+    primary: Sequence[str] = ()
     exports: Mapping[str, str] = dataclasses.field(default_factory=dict)
     titles: Mapping[str, str] = dataclasses.field(default_factory=dict)
     published: Mapping[str, str] = dataclasses.field(default_factory=dict)

@@ -21,6 +21,7 @@ from pv_vae_jax.core import storage
 from pv_vae_jax.evaluation import protocol
 from pv_vae_jax.study import running
 from pv_vae_jax.study.plan import Cell, Measure, Study
+from pv_vae_jax.training import workdir
 
 
 def collect(study: Study, cell: Cell, root: pathlib.Path) -> dict[str, Any]:
@@ -48,6 +49,7 @@ def collect(study: Study, cell: Cell, root: pathlib.Path) -> dict[str, Any]:
         "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
         "cpu": _cpu(),
         "versions": protocol.versions() | {"python": platform.python_version()},
+        "commit": workdir.commit(),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
 

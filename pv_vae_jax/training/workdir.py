@@ -48,7 +48,8 @@ def _changes(old: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[Any, A
     return {path: pair for path, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def _commit() -> str:
+def commit() -> str:
+    """Of this code, "unknown" outside a clone; "-dirty" at its end where files were changed."""
     here = pathlib.Path(__file__).parent
     try:
         answer = subprocess.run(
@@ -107,7 +108,7 @@ def open_workdir(workdir: storage.Where, config: dict[str, Any]) -> dict[str, tu
             start = {
                 "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
                 "command": [pathlib.Path(sys.argv[0]).name, *sys.argv[1:]],
-                "commit": _commit(),
+                "commit": commit(),
                 "python": platform.python_version(),
                 "devices": [str(device) for device in jax.devices()],
                 "processes": jax.process_count(),

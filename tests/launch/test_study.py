@@ -1,3 +1,4 @@
+import itertools
 import json
 import pathlib
 
@@ -6,7 +7,6 @@ import pytest
 from configs.studies import cells, generator, rows, scales, vae
 from launch import study as door
 from pv_vae_jax.study.plan import Step
-from pv_vae_jax.training.generator_run import GeneratorRun
 from pv_vae_jax.training.vae_run import VAERun
 
 STUDIES = sorted(pathlib.Path("configs").glob("study_*.py"))
@@ -48,10 +48,9 @@ def test_a_row_differs_from_the_whole_method_only_in_what_it_says(name):
 
 @pytest.mark.parametrize("size", vae.STEPS)
 def test_configs_of_a_cell_are_those_of_runs(size):
-    for world in vae.WORLDS:
-        VAERun.of(vae.get_config(f"{world},{size}").to_dict())
+    for world, network in itertools.product(vae.WORLDS, vae.NETWORKS):
+        VAERun.of(vae.get_config(f"{world},{size},{network}").to_dict())
     assert generator.get_config(f",{size}").stages.generator.steps == generator.STEPS[size]
-    assert GeneratorRun  # its tokenizer is made by the study
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda p: p.stem)
@@ -61,6 +60,14 @@ def test_every_study_is_one_and_pairs_its_seeds_with_the_control(path):
     assert all(cell.seed in control for cell in made.cells)
     for cell in made.cells:
         assert all(cell.step(measure.kind) for measure in made.measures.values())
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda p: p.stem)
+def test_every_study_is_there_at_the_size_of_the_paper(path):
+    made = door.read(f"{path}:full,/data")
+    commands = [" ".join(s.command("R")) for cell in made.cells for s in cell.ordered()]
+    assert any("--config=configs/pv_vae_661m.py:661m" in command for command in commands)
+    assert any("configs/latte_ucf101.py:R/model-" in command for command in commands)
 
 
 def test_rows_of_table_4_share_what_a_frozen_encoder_leaves_alone():
