@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from pv_vae_jax.study import results, running, table
+from pv_vae_jax.study import drawing, results, running, table
 from pv_vae_jax.study.plan import Cell, Measure, Step, Study, own
 
 MEASURES = {
@@ -99,3 +99,14 @@ def test_results_of_another_study_are_refused(made):
     path.write_text(path.read_text().replace('"family": "f"', '"family": "g"'))
     with pytest.raises(ValueError, match="is of g, variant plain, not of f"):
         results.read(whole, out)
+
+
+def test_a_study_is_drawn_with_its_rows_and_measures_as_text(made):
+    pytest.importorskip("matplotlib")
+    whole, _, out = made
+    found = results.read(whole, out)
+    assert drawing.draw(whole, found, out) == ["s.svg", "s.png"]
+    svg = (out / "s.svg").read_bytes()
+    assert (out / "s.png").stat().st_size > 1000 and b"<svg" in svg
+    drawing.draw(whole, found, out)
+    assert len((out / "s.svg").read_bytes()) == len(svg)
