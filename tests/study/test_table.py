@@ -19,8 +19,8 @@ def cell(variant, seed):
 @pytest.fixture
 def made(tmp_path):
     """A study of two variants, its steps done, its results written."""
-    numbers = {"plain": [10.0, 20.0, 30.0], "other": [11.0, 23.0]}
-    cells = tuple(cell(v, s) for v in numbers for s in range(len(numbers[v])))
+    numbers = {"plain": {0: 10.0, 1: 20.0, 2: 30.0}, "other": {1: 21.0, 2: 33.0}}
+    cells = tuple(cell(v, s) for v in numbers for s in numbers[v])
     whole = Study("s", "f", "Is it?", cells, MEASURES, "plain", ("fvd",), {"score": "score.json"})
     for each in cells:
         folder = tmp_path / "root" / each.steps[0].folder
@@ -50,7 +50,7 @@ def test_differences_are_of_common_seeds_only(made):
     whole, _, out = made
     found = results.read(whole, out)
     difference = table.difference(found, "other", "plain", "fvd")
-    assert difference.seeds == (0, 1)
+    assert difference.seeds == (1, 2)
     assert difference.mean == pytest.approx(2.0)  # (1 + 3) / 2
     # t quantile of 1 degree of freedom 12.7062; standard deviation of (1, 3) is sqrt(2).
     assert difference.high - difference.mean == pytest.approx(12.7062, rel=1e-4)
