@@ -126,6 +126,7 @@ def data() -> dict:
         "tfds_held_out": "",
         "tfds_features": {"pixels": "", "label": "", "caption": ""},
         "rendered_weight": 0,  # photographs in motion, made on the fly
+        "rendered_world": "photographs",  # or smooth (docs/data.md)
         "held_out": 0.2,  # the last fifth of each video is not trained on
     }
 

@@ -1,7 +1,7 @@
 """Figure 1: FVD and KVD against the training of the generator, on plain and predictive latents.
 
-    python -m launch.study --study configs/study_figure_1.py:small,rendered --jobs 2
-        --root studies/rendered --out docs/results/small_rendered
+    python -m launch.study --study configs/study_figure_1.py:small,smooth --jobs 2
+        --root studies/smooth --out docs/results/small_smooth
 
 The VAEs are those of table 4; the generators measure 256 samples at each quarter of their updates.
 """
@@ -12,6 +12,6 @@ QUESTION = "How much less training does a generator need on predictive latents?"
 ROWS = (("baseline", 2), ("motion", 2))
 
 
-def get_study(argument: str = "small,rendered"):
+def get_study(argument: str = "small,smooth"):
     """``SIZE,WORLD`` or ``full,DIR``."""
     return cells.convergence("figure_1", QUESTION, ROWS, argument)

@@ -1,7 +1,7 @@
 """Figure 5 and section 6: generation against the training of the VAE, plain and predictive.
 
-    python -m launch.study --study configs/study_figure_5.py:small,rendered --jobs 2
-        --root studies/rendered --out docs/results/small_rendered
+    python -m launch.study --study configs/study_figure_5.py:small,smooth --jobs 2
+        --root studies/smooth --out docs/results/small_smooth
 
 A quarter and half of the updates, each with a whole cosine of its own, beside all of them (cells of
 table 4).  "The error of prediction and the quality of generation go together; with plain
@@ -21,6 +21,6 @@ ROWS = (
 )
 
 
-def get_study(argument: str = "small,rendered"):
+def get_study(argument: str = "small,smooth"):
     """``SIZE,WORLD`` or ``full,DIR``."""
     return cells.study("figure_5", QUESTION, ROWS, argument)

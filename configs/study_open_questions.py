@@ -1,7 +1,7 @@
 """What the authors left open: other losses, masks, groupings, and time reversal.
 
-    python -m launch.study --study configs/study_open_questions.py:small,rendered --jobs 2
-        --root studies/rendered --out docs/results/small_rendered
+    python -m launch.study --study configs/study_open_questions.py:small,smooth --jobs 2
+        --root studies/smooth --out docs/results/small_smooth
 
 Each row changes one thing of "+ motion term" (table 4).  Infilling wants a decoder that is not
 causal, which is a row of its own.
@@ -23,6 +23,6 @@ ROWS = (
 )
 
 
-def get_study(argument: str = "small,rendered"):
+def get_study(argument: str = "small,smooth"):
     """``SIZE,WORLD`` or ``full,DIR``."""
     return cells.study("open_questions", QUESTION, ROWS, argument, control="motion")

@@ -1,7 +1,7 @@
 """Table 4: what predictive reconstruction, the motion term and decoder fine-tuning each add.
 
-    python -m launch.study --study configs/study_table_4.py:small,rendered --jobs 2
-        --root studies/rendered --out docs/results/small_rendered
+    python -m launch.study --study configs/study_table_4.py:small,smooth --jobs 2
+        --root studies/smooth --out docs/results/small_smooth
 
 Controls that the paper does not have: the baseline with the same fine-tuning of its decoder, the
 baseline with the motion term, and the whole method with its encoder not frozen in fine-tuning.
@@ -22,6 +22,6 @@ ROWS = (
 )
 
 
-def get_study(argument: str = "small,rendered"):
+def get_study(argument: str = "small,smooth"):
     """``SIZE,WORLD`` or ``full,DIR``."""
     return cells.study("table_4", QUESTION, ROWS, argument)

@@ -1,7 +1,7 @@
 """Table 5: at most 50%, 75% or 100% of the later groups dropped.
 
-    python -m launch.study --study configs/study_table_5.py:small,rendered --jobs 2
-        --root studies/rendered --out docs/results/small_rendered
+    python -m launch.study --study configs/study_table_5.py:small,smooth --jobs 2
+        --root studies/smooth --out docs/results/small_smooth
 
 100% is table 4's last row: with its ROOT nothing of it is trained again.
 """
@@ -12,6 +12,6 @@ QUESTION = "Does it help generation to withhold up to all that follows the first
 ROWS = (("decoder", 2), ("ratio_50", 2), ("ratio_75", 2))
 
 
-def get_study(argument: str = "small,rendered"):
+def get_study(argument: str = "small,smooth"):
     """``SIZE,WORLD`` or ``full,DIR``."""
     return cells.study("table_5", QUESTION, ROWS, argument, control="decoder")

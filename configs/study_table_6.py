@@ -1,7 +1,7 @@
 """Table 6: what stands in the place of withheld latents, and the padding that the paper names only.
 
-    python -m launch.study --study configs/study_table_6.py:small,rendered --jobs 2
-        --root studies/rendered --out docs/results/small_rendered
+    python -m launch.study --study configs/study_table_6.py:small,smooth --jobs 2
+        --root studies/smooth --out docs/results/small_smooth
 
 The learnable token is table 4's last row.
 """
@@ -14,6 +14,6 @@ QUESTION = (
 ROWS = (("decoder", 2), ("gaussian", 2), ("condition_aware", 2))
 
 
-def get_study(argument: str = "small,rendered"):
+def get_study(argument: str = "small,smooth"):
     """``SIZE,WORLD`` or ``full,DIR``."""
     return cells.study("table_6", QUESTION, ROWS, argument, control="decoder")

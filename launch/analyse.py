@@ -1,6 +1,6 @@
 """What latents know: principal components and flow, distance in time, prediction, films, probes.
 
-python -m launch.analyse --model plain.npz predictive.npz --protocol small-ltd --out findings
+python -m launch.analyse --model plain.npz predictive.npz --protocol small-ltd --out f --page page
 python -m launch.analyse correlation plain:findings/a=runs/a predictive:findings/b=runs/b ...
 python -m launch.analyse report findings results/small --out page
 """
@@ -12,7 +12,7 @@ import shlex
 import sys
 from typing import Any
 
-from launch import door, models, probes
+from launch import door, models, probes, report
 
 EPILOG = """\
 Each model gets a folder OUT/LABEL, LABEL being its name or that of its file: a finding.json for
@@ -63,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument("--batch", type=int, default=1, help="clips at once on each device")
     probes.add_arguments(it)
     it.add_argument("--out", required=True, metavar="DIR", help="folder of the findings, or a URL")
+    it.add_argument("--page", metavar="DIR", help="and one page of them (launch.analyse report)")
     return it
 
 
@@ -92,8 +93,6 @@ def main(argv: list[str] | None = None) -> None:
         _correlation(correlation_parser().parse_args(argv[1:]), command)
         return
     if argv[:1] == ["report"]:
-        from launch import report
-
         report.main(argv[1:])
         return
     from launch import hosts  # its flags are of the command line
@@ -147,6 +146,8 @@ def _analyse(args: argparse.Namespace, command: str) -> None:
             storage.write(setup.out / "table.md", text + "\n")
             print(text)
         _drawn(setup.out, lambda drawing: drawing.draw(setup.out, findings))
+        if args.page:
+            report.write([args.out], args.page, command)
 
 
 def _drawn(out: Any, draw: Any) -> None:

@@ -42,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--rendered", type=int, metavar="N", help="so many photographs in motion, made on the fly"
     )
+    it.add_argument("--world", default="photographs", help="of --rendered; or smooth")
     it.add_argument("--out", required=True, metavar="DIR", help="folder of the latents, or its URL")
     it.add_argument("--frames", type=int, required=True, help="of a clip, 1 + 4n")
     it.add_argument("--height", type=int, required=True, help="of a clip, in pixels")
@@ -116,10 +117,10 @@ def _sources(args: argparse.Namespace, span: int) -> tuple[dict[str, Any], dict[
                 f"--draws {args.draws}: a rendered clip is always the same; for more of them "
                 f"give --rendered {args.rendered * args.draws}."
             )
-        found = {"train": sources.Rendered("train", args.rendered)}
+        found = {"train": sources.Rendered("train", args.rendered, args.world)}
         if held_out := round(args.rendered * args.held_out):
-            found["held_out"] = sources.Rendered("held_out", held_out)
-        about = {"rendered": args.rendered, "held_out": args.held_out}
+            found["held_out"] = sources.Rendered("held_out", held_out, args.world)
+        about = {"rendered": args.rendered, "world": args.world, "held_out": args.held_out}
     try:
         found = {split: source.of_length(span) for split, source in found.items()}
     except FileNotFoundError as error:

@@ -5,6 +5,7 @@ python -m launch.analyse report findings results/small runs/latte --out page
 
 import argparse
 import shlex
+from collections.abc import Sequence
 
 EPILOG = """\
 OUT/index.html opens from a file and asks nothing of a network; films lie in OUT/media (H.264 and
@@ -36,11 +37,20 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> None:
     """Writes the page; ``argv`` is what follows `report`."""
     args = parser().parse_args(argv)
+    command = shlex.join(["python", "-m", "launch.analyse", "report", *argv])
+    write(args.folders, args.out, command, args.title)
+
+
+def write(folders: Sequence[str], out: str, command: str, title: str | None = None) -> None:
+    """Writes the page of some folders, and says where it is.
+
+    Raises:
+      ValueError: a folder holds nothing to show, or the part [report] is not installed.
+    """
     from pv_vae_jax.analysis import report
 
-    command = shlex.join(["python", "-m", "launch.analyse", "report", *argv])
     try:
-        page = report.write(args.folders, args.out, args.title or report.TITLE, command)
+        page = report.write(folders, out, title or report.TITLE, command)
     except ModuleNotFoundError as error:
         raise ValueError(
             f"a report wants {error.name}, of the optional part [report]: "

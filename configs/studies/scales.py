@@ -2,9 +2,9 @@
 
 full,DIR             the paper's: 661M, Kinetics-400 and images, UCF101; DIR/k400, DIR/images,
                      DIR/ucf101, DIR/MPI-Sintel-complete, DIR/tapvid_davis.pkl
-small,rendered       photographs in motion, made on the fly; 20 minutes on one CPU core
+small,smooth         rendered scenes, exact motion, made on the fly; 20 minutes on one CPU core
 small,film           Big Buck Bunny, cut at its shots, split by time
-tiny,rendered|film   the same with a handful of updates, to see that all parts fit
+tiny,smooth|film   the same with a handful of updates, to see that all parts fit
 """
 
 import dataclasses
@@ -68,7 +68,11 @@ def _on_a_core(size: str, world: str) -> Scale:
     few = ("--set", "videos=12") if tiny else ()
     film = world == "film"
     clips, samples = (32, 12) if tiny else (6144, 512)
-    source = ("--shards", FILM, "--stride", "2", "--draws", "6") if film else ("--rendered", clips)
+    source = (
+        ("--shards", FILM, "--stride", "2", "--draws", "6")
+        if film
+        else ("--rendered", clips, "--world", world)
+    )
     network = generator.get_config(f",{size}")
     named = {name: f"{world},{size},{name}" for name in vae.NETWORKS}
     configs = {name: vae.get_config(argument) for name, argument in named.items()}
@@ -166,4 +170,4 @@ def scale(argument: str) -> Scale:
         return _of_the_paper(world or "/data")
     if size not in vae.STEPS:
         raise ValueError(f"a study has the sizes full, {', '.join(vae.STEPS)}; got {size!r}.")
-    return _on_a_core(size, world if comma else "rendered")
+    return _on_a_core(size, world if comma else "smooth")

@@ -21,7 +21,6 @@ import cv2
 import numpy as np
 
 from pv_vae_jax.core import arrays, dims, storage
-from pv_vae_jax.data.rendered import Scene
 from pv_vae_jax.evaluation.datasets import rendered
 from pv_vae_jax.evaluation.measuring import Video
 from pv_vae_jax.evaluation.protocol import Protocol
@@ -89,13 +88,12 @@ def dis(clip: np.ndarray) -> np.ndarray:
 
 def exact(used: Protocol, key: str) -> np.ndarray | None:
     """The flow of a rendered scene, ``[T-1, H, W, 2]``; None for any other video."""
-    name, _, scene = key.partition("/")
-    if name != "rendered":
+    name, _, item = key.partition("/")
+    if name not in rendered.SETS:
         return None
-    items = {item.key: item for item in rendered.items("", None)}
-    split, number = items[scene].path.removeprefix(rendered.SCHEME).split("/")
-    size = used.frames, used.height, used.width
-    return Scene.drawn(int(number), *size, split, used.stride).truth(int(number), points=1).flow
+    path = f"{rendered.SCHEME}{rendered.SETS[name].world}/{item}"
+    scene = rendered.scene(path, used.frames, used.stride, used.height, used.width)
+    return scene.truth(0, points=1).flow
 
 
 def of_files(folder: Any, key: str, shape: tuple[int, ...]) -> np.ndarray | None:

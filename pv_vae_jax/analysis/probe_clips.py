@@ -17,6 +17,7 @@ import numpy as np
 from pv_vae_jax.data.clips import ClipError
 from pv_vae_jax.data.rendered import Scene
 from pv_vae_jax.evaluation import protocol, videos
+from pv_vae_jax.evaluation.datasets import rendered as scenes
 from pv_vae_jax.evaluation.measuring import THREADS, Video
 from pv_vae_jax.evaluation.protocol import Protocol
 
@@ -61,16 +62,17 @@ def named(name: str) -> dict[str, str]:
 
 
 def rendered(used: Protocol, train: int, test: int) -> Data:
-    """Scenes of the size, length and stride of a protocol.
+    """Scenes of the size, length and stride of a protocol, and of its world if it names one.
 
     Targets: "flow" float32 ``[N, T-1, H, W, 2]``; "tracks" ``[N, P, T, 2]``, "visible"
     ``[N, P, T]`` and "queries" int ``[N, P]``, the first frame in which a point is visible.
     """
     counts = dict(zip(SPLITS, (train, test), strict=True))
+    name = next((each for each in used.datasets if each in scenes.SETS), "rendered")
 
     def one(split: str, number: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         form = used.frames, used.height, used.width, PHOTOGRAPHS[split], used.stride
-        scene = Scene.drawn(number, *form)
+        scene = Scene.drawn(number, *form, scenes.SETS[name].world)
         truth = scene.truth(number, POINTS)
         return scene.video(), {
             "flow": truth.flow,
@@ -84,7 +86,7 @@ def rendered(used: Protocol, train: int, test: int) -> Data:
             made = list(pool.map(lambda j: one(split, j), range(counts[split])))
         return stacked([clip for clip, _ in made], [true for _, true in made])
 
-    return Data(named("rendered"), {"data": "rendered", "train": train, "test": test}, read)
+    return Data(named(name), {"data": name, "train": train, "test": test}, read)
 
 
 def stacked(

@@ -58,9 +58,15 @@ def photograph(name: str) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=256)
-def texture(name: str, side: int) -> np.ndarray:
-    """A photograph resized so that its shorter side has ``side`` pixels."""
-    pixels = photograph(name)
+def texture(name: str, side: int, seen: int = 0) -> np.ndarray:
+    """A photograph resized so that its shorter side has ``side`` pixels.
+
+    Args:
+      name: of a split.
+      side: in pixels.
+      seen: pixels of the shorter side before, so that what is finer is gone; 0 for all.
+    """
+    pixels = texture(name, seen) if seen else photograph(name)
     ratio = side / min(pixels.shape[:2])
     size = (max(side, round(pixels.shape[1] * ratio)), max(side, round(pixels.shape[0] * ratio)))
     way = cv2.INTER_AREA if ratio < 1 else cv2.INTER_CUBIC

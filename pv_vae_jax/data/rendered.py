@@ -18,21 +18,58 @@ from pv_vae_jax.core import rng
 from pv_vae_jax.data import photographs
 from pv_vae_jax.data.motion import Layer, Motion, Outline
 
-BACKGROUND_SPEED = (0.03, 0.07)  # of the shorter side, per frame
-OBJECT_SPEED = (0.04, 0.08)
-OBJECTS = (1, 3)
-RADIUS = (0.14, 0.26)  # of the shorter side
-DETAIL = (3.0, 4.0, 5.0)  # shorter side of a photograph over that of the frame
+
+@dataclasses.dataclass(frozen=True)
+class World:
+    """What scenes look like; lengths are shares of the frame's shorter side, speeds a frame.
+
+    Attributes:
+      background: least and largest speed.
+      objects: the same of the objects.
+      count: least and largest number of objects.
+      radius: least and largest.
+      detail: shorter side of a photograph over that of the frame, one of these.
+      pixels: shorter side at which photographs are seen before they are enlarged; 0: as they are.
+    """
+
+    background: tuple[float, float] = (0.03, 0.07)
+    objects: tuple[float, float] = (0.04, 0.08)
+    count: tuple[int, int] = (1, 3)
+    radius: tuple[float, float] = (0.14, 0.26)
+    detail: tuple[float, ...] = (3.0, 4.0, 5.0)
+    pixels: int = 0
 
 
-def _object(random: np.random.Generator, names, side: int, size: tuple[int, int]) -> Layer:
+WORLDS = {
+    "photographs": World(),
+    # Colours that run into each other: what there is to learn is motion, not texture.
+    "smooth": World((0.0, 0.02), (0.05, 0.08), (1, 2), (0.16, 0.26), (2.0, 2.25, 2.5), pixels=8),
+}
+
+
+def world_of(name: str) -> World:
+    """A world by name.
+
+    Raises:
+      ValueError: there is none; the message lists those that there are.
+    """
+    if name not in WORLDS:
+        raise ValueError(f"a world of rendered scenes is one of {', '.join(WORLDS)}; got {name!r}.")
+    return WORLDS[name]
+
+
+def _object(
+    world: World, random: np.random.Generator, names, side: int, size: tuple[int, int]
+) -> Layer:
     outline = Outline(
-        radius=side * random.uniform(*RADIUS),
+        radius=side * random.uniform(*world.radius),
         waves=np.stack([random.uniform(0, 0.15, 2), random.uniform(0, 2 * math.pi, 2)], axis=1),
     )
     reach = math.ceil(1.3 * outline.radius) + 1
     source = photographs.texture(
-        names[random.integers(len(names))], max(2 * reach + 1, int(side * random.choice(DETAIL)))
+        names[random.integers(len(names))],
+        max(2 * reach + 1, int(side * random.choice(world.detail))),
+        world.pixels,
     )
     top, left = (int(random.integers(space - 2 * reach)) for space in source.shape[:2])
     grid = np.stack(np.meshgrid(*[np.arange(-reach, reach + 1.0)] * 2), axis=-1)
@@ -40,17 +77,19 @@ def _object(random: np.random.Generator, names, side: int, size: tuple[int, int]
     patch = source[top : top + 2 * reach + 1, left : left + 2 * reach + 1] * alpha
     pixels = np.concatenate([patch, 255 * alpha], axis=-1)
     position = random.uniform(0.2, 0.8, 2) * size[::-1]
-    motion = Motion.drawn(random, position, side * random.uniform(*OBJECT_SPEED))
+    motion = Motion.drawn(random, position, side * random.uniform(*world.objects))
     return Layer(np.rint(pixels).astype(np.uint8), np.array([reach, reach], float), motion, outline)
 
 
-def _background(random: np.random.Generator, names, side: int, size: tuple[int, int]) -> Layer:
+def _background(
+    world: World, random: np.random.Generator, names, side: int, size: tuple[int, int]
+) -> Layer:
     pixels = photographs.texture(
-        names[random.integers(len(names))], int(side * random.choice(DETAIL))
+        names[random.integers(len(names))], int(side * random.choice(world.detail)), world.pixels
     )
     centre = random.uniform(0.3, 0.7, 2) * pixels.shape[1::-1]
     position = (np.array(size[::-1]) - 1) / 2
-    motion = Motion.drawn(random, position, side * random.uniform(*BACKGROUND_SPEED))
+    motion = Motion.drawn(random, position, side * random.uniform(*world.background))
     return Layer(pixels, centre, motion)
 
 
@@ -83,14 +122,22 @@ class Scene:
 
     @classmethod
     def drawn(
-        cls, seed: int, frames: int, height: int, width: int, split: str = "train", stride: int = 1
+        cls,
+        seed: int,
+        frames: int,
+        height: int,
+        width: int,
+        split: str = "train",
+        stride: int = 1,
+        world: str = "photographs",
     ) -> "Scene":
         """The scene of a seed: the same layers and motions at any length, size and stride."""
+        kind = world_of(world)
         random = rng.host_generator(seed, "scene")
         names, side = photographs.names_of(split), min(height, width)
-        count = int(random.integers(OBJECTS[0], OBJECTS[1] + 1))
-        layers = [_background(random, names, side, (height, width))]
-        layers += [_object(random, names, side, (height, width)) for _ in range(count)]
+        count = int(random.integers(kind.count[0], kind.count[1] + 1))
+        layers = [_background(kind, random, names, side, (height, width))]
+        layers += [_object(kind, random, names, side, (height, width)) for _ in range(count)]
         return cls(tuple(layers), frames, height, width, stride)
 
     def moments(self) -> np.ndarray:

@@ -49,13 +49,16 @@ class Rendered:
     Attributes:
       split: "train" or "held_out": disjoint photographs and scenes.
       clips: how many scenes an epoch has.
+      world: of data/rendered.py.
     """
 
     split: str = "train"
     clips: int = 1_000_000
+    world: str = "photographs"
 
     def __post_init__(self):
         photographs.names_of(self.split)
+        rendered.world_of(self.world)
         if self.clips < 1:
             raise ValueError(f"rendered clips are counted from 1, got {self.clips}.")
 
@@ -73,7 +76,8 @@ class Rendered:
 
     def clip(self, j: int, draw: Draw, frames: int, height: int, width: int) -> Clip:
         """The scene of seed ``j``; of the draw, only stride, flip and reversal apply."""
-        scene = rendered.Scene.drawn(j, frames, height, width, self.split, draw.stride)
+        form = frames, height, width, self.split, draw.stride, self.world
+        scene = rendered.Scene.drawn(j, *form)
         video = np.ascontiguousarray(draw.oriented(scene.video()))
         return Clip(video, f"rendered {self.split} scene {j}")
 

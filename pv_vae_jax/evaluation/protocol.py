@@ -168,7 +168,7 @@ PROTOCOLS = {
             width=128,
             speed=(1, 0, 0),
         ),
-        *_of_studies("rendered", videos=512),
+        *_of_studies("smooth", videos=512),
         *_of_studies("film", videos=464, stride=2),
         Protocol(
             "small-gen",

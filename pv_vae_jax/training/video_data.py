@@ -48,7 +48,8 @@ def of(data: dict[str, Any], frames: int, held_out: bool) -> dict[str, tuple[sou
     if data["tfds"] and data["tfds_weight"]:
         found["tfds"] = (_tfds(data, span, held_out), data["tfds_weight"])
     if data["rendered_weight"]:
-        found["rendered"] = (sources.Rendered(split=split), data["rendered_weight"])
+        scenes = sources.Rendered(split=split, world=data["rendered_world"])
+        found["rendered"] = (scenes, data["rendered_weight"])
     if not found:
         raise ValueError(
             f"config.data names no source for clips of {frames} frames: set "

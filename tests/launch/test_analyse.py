@@ -62,8 +62,10 @@ def test_two_models_go_through_everything_and_a_second_command_computes_nothing(
     assert 'pip install -e ".[plots]", then the same command' in again
     monkeypatch.undo()
     monkeypatch.setattr(analyse, "Look", look)
-    door.main(command(place))
+    door.main([*command(place), "--page", str(place / "page")])
     assert (out / "ltd.svg").exists()
+    page = (place / "page" / "index.html").read_text()
+    assert "plain" in page and "predictive" in page
     assert dates == {
         path: json.loads(path.read_text())["date"] for path in out.rglob("finding.json")
     }

@@ -39,10 +39,10 @@ def test_a_row_differs_from_the_whole_method_only_in_what_it_says(name):
         *rows.flags(row.model, "model.fields"),
         *rows.flags(row.predictive, "stages.predictive"),
     ]
-    config = overridden(vae.get_config("rendered"), flags).to_dict()
+    config = overridden(vae.get_config("smooth"), flags).to_dict()
     said = {f"model.fields.{key}" for key in row.model}
     said |= {f"stages.predictive.{key}" for key in row.predictive}
-    assert changes(config, vae.get_config("rendered").to_dict()) == said
+    assert changes(config, vae.get_config("smooth").to_dict()) == said
     VAERun.of(config)  # a sentence where a value cannot be
 
 
@@ -71,7 +71,7 @@ def test_every_study_is_there_at_the_size_of_the_paper(path):
 
 
 def test_rows_of_table_4_share_what_a_frozen_encoder_leaves_alone():
-    study = door.read("configs/study_table_4.py:small,rendered")
+    study = door.read("configs/study_table_4.py:small,smooth")
     found = {c.variant: c for c in study.cells if c.seed == 0}
     motion, decoder, unfrozen = (found[name] for name in ("motion", "decoder", "unfrozen"))
     for kind in ("vae", "latents", "generator"):
@@ -83,7 +83,7 @@ def test_rows_of_table_4_share_what_a_frozen_encoder_leaves_alone():
 
 
 def test_seeds_and_sizes_reach_every_training_of_a_cell():
-    made = cells.cell("decoder", 3, scales.scale("tiny,rendered"))
+    made = cells.cell("decoder", 3, scales.scale("tiny,smooth"))
     trainings = [step for step in made.ordered() if step.door == "train"]
     assert [step.kind for step in trainings] == ["vae", "generator", "tuned"]
     assert all("--config.seed=3" in step.arguments for step in trainings)

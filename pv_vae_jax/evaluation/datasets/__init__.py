@@ -18,10 +18,10 @@ _SETS = {
     "realestate10k": real_estate,
     "film": film,
     "shipped": shipped,
-    "rendered": rendered,
+    **rendered.SETS,
 }
 NAMES = tuple(_SETS)
-SPLITS = {name: tuple(module.SPLITS) for name, module in _SETS.items()}
+SPLITS = {name: tuple(each.SPLITS) for name, each in _SETS.items()}
 
 
 def items(name: str, split: str, folder: str | None) -> list[Item]:

@@ -7,6 +7,8 @@ of a generator are compared with.  A scene is made around its middle moment, so 
 does not continue a shorter one.
 """
 
+import dataclasses
+
 import numpy as np
 
 from pv_vae_jax.data.rendered import Scene
@@ -14,19 +16,33 @@ from pv_vae_jax.evaluation.datasets.item import Item
 
 SCENES = 4096
 UNSEEN = 1_000_000  # data/sources.py: the scenes of training are below
-SPLITS = ("", "held_out", "train")
 SCHEME = "rendered://"
 
 
-def items(split: str, folder: str | None) -> list[Item]:
-    """The scenes of a split; no folder is needed."""
-    first, kind = (UNSEEN, "train/") if split == "train" else (0, "")
-    keys = [f"{kind}scene_{first + number:06d}" for number in range(SCENES)]
-    place = f"{SCHEME}{kind or 'held_out/'}"
-    return [Item(key, f"{place}{first + n}", source=key) for n, key in enumerate(keys)]
+@dataclasses.dataclass(frozen=True)
+class Scenes:
+    """The data set of one world (data/rendered.py)."""
+
+    world: str
+    SPLITS = ("", "held_out", "train")
+
+    def items(self, split: str, folder: str | None) -> list[Item]:
+        """The scenes of a split; no folder is needed."""
+        first, kind = (UNSEEN, "train/") if split == "train" else (0, "")
+        keys = [f"{kind}scene_{first + number:06d}" for number in range(SCENES)]
+        return [Item(key, f"{SCHEME}{self.world}/{key}", source=key) for key in keys]
+
+
+SETS = {"rendered": Scenes("photographs"), "smooth": Scenes("smooth")}
+
+
+def scene(path: str, frames: int, stride: int, height: int, width: int) -> Scene:
+    """The scene of an item's path."""
+    world, *kind, name = path.removeprefix(SCHEME).split("/")
+    split = "train" if kind else "held_out"
+    return Scene.drawn(int(name.split("_")[1]), frames, height, width, split, stride, world)
 
 
 def video(item: Item, frames: int, stride: int, height: int, width: int) -> np.ndarray:
-    """The scene of an item, uint8 ``[frames, height, width, 3]``."""
-    split, number = item.path.removeprefix(SCHEME).split("/")
-    return Scene.drawn(int(number), frames, height, width, split, stride).video()
+    """The frames of an item, uint8 ``[frames, height, width, 3]``."""
+    return scene(item.path, frames, stride, height, width).video()
