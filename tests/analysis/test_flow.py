@@ -26,6 +26,12 @@ def test_exact_flow_of_a_rendered_scene_leads_from_each_frame_to_the_next():
         assert error < 0.3 * np.abs(clip[n + 1] - clip[n])[seen].mean()
 
 
+def test_exact_flow_is_of_the_scene_in_its_world_and_split():
+    found = flow.exact(used(), "smooth/train/scene_1000007")
+    scene = Scene.drawn(1_000_007, 4, 64, 64, "train", world="smooth")
+    np.testing.assert_array_equal(found, scene.truth(3).flow)
+
+
 def test_other_videos_have_no_exact_flow():
     assert flow.exact(used(), "shipped/bikes_000030") is None
 

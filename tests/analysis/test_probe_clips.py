@@ -1,5 +1,7 @@
 """Clips for probes: exact truth, splits that share no source, videos that fail are replaced."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,17 @@ def test_a_stride_is_of_the_scenes_too():
     found = probe_clips.rendered(used, 1, 1).read("train")
     scene = Scene.drawn(0, 5, 16, 24, "train", 2)
     np.testing.assert_array_equal(found.targets["flow"][0], scene.truth(0).flow)
+
+
+def test_scenes_to_probe_on_are_of_the_world_of_the_protocol():
+    plain, smooth = (
+        probe_clips.rendered(dataclasses.replace(USED, datasets=("film", name)), 1, 1)
+        for name in ("rendered", "smooth")
+    )
+    assert (plain.settings["data"], smooth.settings["data"]) == ("rendered", "smooth")
+    scene = Scene.drawn(0, USED.frames, USED.height, USED.width, "train", world="smooth")
+    np.testing.assert_array_equal(smooth.read("train").clips[0], scene.video())
+    assert not np.array_equal(plain.read("train").clips[0], scene.video())
 
 
 def test_a_third_of_the_sources_is_to_test_on():

@@ -118,6 +118,27 @@ def test_splits_share_no_photograph_and_all_are_in_colour_space():
         assert pixels.dtype == np.uint8 and pixels.shape[2] == 3 and pixels.std() > 15
 
 
+def test_the_smooth_world_has_motion_and_no_texture():
+    def roughness(video):
+        return np.abs(np.diff(np.diff(video.astype(float), axis=2), axis=2)).mean()
+
+    worlds = {
+        world: [rendered.Scene.drawn(s, 9, 32, 32, world=world).video() for s in range(20)]
+        for world in rendered.WORLDS
+    }
+    rough = {world: np.mean([roughness(v) for v in videos]) for world, videos in worlds.items()}
+    assert rough["smooth"] < 0.4 * rough["photographs"]
+    counts = [len(rendered.Scene.drawn(s, 1, 32, 32, world="smooth").layers) for s in range(40)]
+    assert set(counts) == {2, 3}  # a background, and one or two objects
+    moved = np.mean([np.abs(v[-1].astype(float) - v[0]).mean() for v in worlds["smooth"]])
+    assert moved > 10
+
+
+def test_an_unknown_world_is_refused():
+    with pytest.raises(ValueError, match="is one of photographs, smooth; got 'other'"):
+        rendered.Scene.drawn(0, 1, 32, 32, world="other")
+
+
 def test_an_unknown_split_is_refused():
     with pytest.raises(ValueError, match="split is one of train, held_out; got 'test'"):
         rendered.render(0, 5, 32, 32, split="test")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pv_vae_jax.core import cache
-from pv_vae_jax.data import manifest, rendered, video_files
+from pv_vae_jax.data import manifest, rendered, sources, video_files
 from pv_vae_jax.data.clips import ClipError
 from pv_vae_jax.evaluation import datasets
 from pv_vae_jax.evaluation.datasets import shipped, spans
@@ -14,13 +14,24 @@ from tests.data import films
 
 def test_scenes_are_those_of_the_held_out_photographs():
     items = datasets.items("rendered", "", None)
-    assert len(items) == 4096 and items == datasets.items("rendered", "any", "a folder")
+    assert len(items) == 4096 and items == datasets.items("rendered", "held_out", "a folder")
     assert [items[0].key, items[123].key] == ["scene_000000", "scene_000123"]
     assert items[123].source == items[123].key and not items[123].reason
     clip = datasets.clip(items[123], 5, 1, 32, 32)
     np.testing.assert_array_equal(clip, rendered.render(123, 5, 32, 32, "held_out"))
     strided = datasets.clip(items[123], 3, 2, 32, 32)
     np.testing.assert_array_equal(strided, clip[::2])
+
+
+def test_scenes_of_the_training_photographs_are_none_that_training_draws():
+    items = datasets.items("smooth", "train", None)
+    assert items[0].key == "train/scene_1000000" and len(sources.Rendered()) == 1_000_000
+    clip = datasets.clip(items[0], 5, 1, 32, 32)
+    scene = rendered.Scene.drawn(1_000_000, 5, 32, 32, "train", world="smooth")
+    np.testing.assert_array_equal(clip, scene.video())
+    assert not np.array_equal(clip, rendered.render(1_000_000, 5, 32, 32, "train"))
+    with pytest.raises(ValueError, match="rendered has the splits , held_out, train; got 'test'"):
+        datasets.items("rendered", "test", None)
 
 
 def two_films(folder, monkeypatch):
@@ -91,4 +102,4 @@ def test_an_unknown_name_or_split_is_answered_with_those_that_there_are():
     with pytest.raises(ValueError, match="realestate10k has the splits train, test; got 'val'"):
         datasets.items("realestate10k", "val", None)
     assert datasets.NAMES[:3] == ("kinetics400", "ucf101", "realestate10k")
-    assert datasets.NAMES[3:] == ("film", "shipped", "rendered")
+    assert datasets.NAMES[3:] == ("film", "shipped", "rendered", "smooth")
