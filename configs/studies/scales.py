@@ -9,6 +9,7 @@ tiny,smooth|film   the same with a handful of updates, to see that all parts fit
 
 import dataclasses
 import json
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -61,101 +62,90 @@ def _text(config: ConfigDict) -> str:
     return json.dumps({k: v for k, v in config.to_dict().items() if k != "runtime"}, sort_keys=True)
 
 
+def _told(networks: dict[str, ConfigDict], generator_config: ConfigDict) -> dict[str, Any]:
+    """The fields of a scale that are read off its configs."""
+    stages = networks["cnn"].stages
+    return {
+        "updates": {
+            "image": stages.image.steps,
+            "vae": stages.predictive.steps,
+            "tuned": stages.decoder.steps,
+            "generator": generator_config.stages.generator.steps,
+        },
+        "configs": {
+            name: _text(config)
+            for name, config in (networks | {"generator": generator_config}).items()
+        },
+        "kl": stages.predictive.weights.kl,
+    }
+
+
 def _on_a_core(size: str, world: str) -> Scale:
     if world not in vae.WORLDS:
         raise ValueError(f"the worlds of {size} are {', '.join(vae.WORLDS)}; got {world!r}.")
-    tiny = size == "tiny"
+    tiny, film = size == "tiny", world == "film"
     few = ("--set", "videos=12") if tiny else ()
-    film = world == "film"
-    clips, samples = (32, 12) if tiny else (6144, 512)
-    source = (
-        ("--shards", FILM, "--stride", "2", "--draws", "6")
-        if film
-        else ("--rendered", clips, "--world", world)
-    )
-    network = generator.get_config(f",{size}")
+    clips, samples = ("32", 12) if tiny else ("6144", 512)
+    rendered = ("--rendered", clips, "--world", world, "--held_out", "0")
+    shards = ("--shards", FILM, "--stride", "2", "--draws", "6")
     named = {name: f"{world},{size},{name}" for name in vae.NETWORKS}
-    configs = {name: vae.get_config(argument) for name, argument in named.items()}
-    config = configs["cnn"]
     return Scale(
-        size,
-        world,
-        {name: f"configs/studies/vae.py:{argument}" for name, argument in named.items()},
-        (f"--config.data.shards={FILM}",) if film else (),
-        False,
-        ("--config=configs/studies/generator.py:", f",{size}", ()),
-        (
-            *map(str, source),
-            *(() if film else ("--held_out", "0")),
-            *("--frames", "9", "--height", "32", "--width", "32", "--batch", "32"),
+        name=size,
+        world=world,
+        networks={name: f"configs/studies/vae.py:{argument}" for name, argument in named.items()},
+        vae=(f"--config.data.shards={FILM}",) if film else (),
+        image=False,
+        generator=("--config=configs/studies/generator.py:", f",{size}", ()),
+        latents=(
+            *(shards if film else rendered),
+            *"--frames 9 --height 32 --width 32 --batch 32".split(),
         ),
-        (samples, 64),
-        ("--protocol", f"{world}-gen", *few, "--batch", "8"),
-        ("--protocol", f"{world}-recon", *few, "--batch", "8"),
-        (
+        samples=(samples, 64),
+        generation=("--protocol", f"{world}-gen", *few, "--batch", "8"),
+        reconstruction=("--protocol", f"{world}-recon", *few, "--batch", "8"),
+        analyses=(
             *("--protocol", f"{world}-ltd", *few, "--only", "ltd,prediction,probes"),
             *("--batch", "8", "--clips", *(("6", "3") if tiny else ("256", "64"))),
         ),
-        {
-            "vae": config.stages.predictive.steps,
-            "tuned": config.stages.decoder.steps,
-            "generator": network.stages.generator.steps,
-        },
-        {name: _text(each) for name, each in configs.items()} | {"generator": _text(network)},
-        config.stages.predictive.weights.kl,
+        **_told(
+            {name: vae.get_config(argument) for name, argument in named.items()},
+            generator.get_config(f",{size}"),
+        ),
     )
 
 
 def _of_the_paper(folder: str) -> Scale:
-    network = latte_ucf101.get_config()
-    configs = {
-        "cnn": pv_vae_661m.get_config(),
-        "transformer": table_7_transformer.get_config(),
-        "hybrid": table_7_hybrid.get_config(),
-    }
-    config = configs["cnn"]
-    size = ("--frames", "17", "--height", "256", "--width", "256")
     return Scale(
-        "full",
-        "ucf101",
-        {
+        name="full",
+        world="ucf101",
+        networks={
             "cnn": "configs/pv_vae_661m.py:661m",
             "transformer": "configs/tables/table_7_transformer.py:1b",
             "hybrid": "configs/tables/table_7_hybrid.py:661m",
         },
-        (
-            f"--config.data.images={folder}/images",
-            f"--config.data.videos={folder}/k400",
+        vae=(f"--config.data.images={folder}/images", f"--config.data.videos={folder}/k400"),
+        image=True,
+        generator=("--config=configs/latte_ucf101.py:", "", ()),
+        latents=(
+            *("--from", f"{folder}/ucf101"),
+            *"--labels folder --draws 8 --held_out 0 --frames 17 --height 256 --width 256".split(),
         ),
-        True,
-        ("--config=configs/latte_ucf101.py:", "", ()),
-        (
-            "--from",
-            f"{folder}/ucf101",
-            "--labels",
-            "folder",
-            "--draws",
-            "8",
-            "--held_out",
-            "0",
-            *size,
-        ),
-        (2048, 16),
-        ("--protocol", "ucf101-gen", "--data", f"{folder}/ucf101"),
-        ("--protocol", "k400-recon-256", "--data", f"{folder}/k400"),
-        (
+        samples=(2048, 16),
+        generation=("--protocol", "ucf101-gen", "--data", f"{folder}/ucf101"),
+        reconstruction=("--protocol", "k400-recon-256", "--data", f"{folder}/k400"),
+        analyses=(
             *("--protocol", "k400-ltd", "--data", f"{folder}/k400", "--budget", "full"),
             *("--sintel", f"{folder}/MPI-Sintel-complete"),
             *("--tap-vid", f"{folder}/tapvid_davis.pkl"),
         ),
-        {
-            "image": config.stages.image.steps,
-            "vae": config.stages.predictive.steps,
-            "tuned": config.stages.decoder.steps,
-            "generator": network.stages.generator.steps,
-        },
-        {name: _text(each) for name, each in configs.items()} | {"generator": _text(network)},
-        config.stages.predictive.weights.kl,
+        **_told(
+            {
+                "cnn": pv_vae_661m.get_config(),
+                "transformer": table_7_transformer.get_config(),
+                "hybrid": table_7_hybrid.get_config(),
+            },
+            latte_ucf101.get_config(),
+        ),
     )
 
 
