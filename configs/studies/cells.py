@@ -172,7 +172,7 @@ def study(
     shown = {each: MEASURES[each] for each in measures or MEASURES}
     primary = [each for each in PRIMARY if each in shown]
     made = [cell(row, seed, at) for row, seed in _grid(variants)]
-    exports = {"model": "model.npz"}
+    exports = {"model": "model.npz", "samples": "samples/grid.png"}
     family = f"{at.name}_{at.world}"
     return Study(
         name, family, question, tuple(made), shown, control, primary, exports, **_told(variants)

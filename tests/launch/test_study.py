@@ -1,6 +1,10 @@
 import itertools
 import json
 import pathlib
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -137,3 +141,30 @@ def test_an_old_result_is_not_run_again(tmp_path, capsys, monkeypatch):
     assert end.value.code == 0
     assert "done" in capsys.readouterr().out
     assert (tmp_path / "out" / "table_4.md").exists()
+
+
+def _run(root, out, *more):
+    command = [sys.executable, "-m", "launch.study", "--study", "configs/study_table_4.py:tiny"]
+    command += ["--root", str(root), "--out", str(out), "--cells", "baseline/0", *more]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+@pytest.mark.slow
+def test_a_tiny_cell_that_is_stopped_goes_on_and_ends_with_the_same_digits(tmp_path):
+    whole = _run(tmp_path / "whole", tmp_path / "a")
+    assert whole.wait() == 0, whole.stdout.read()
+    cut = _run(tmp_path / "cut", tmp_path / "b")
+    cell = door.read("configs/study_table_4.py:tiny").chosen(["baseline/0"]).cells[0]
+    log = tmp_path / "cut" / cell.step("vae").folder / "log.txt"
+    while not log.exists() or b"predictive:" not in log.read_bytes():
+        time.sleep(0.2)
+    cut.send_signal(signal.SIGTERM)
+    assert cut.wait() == 130
+    assert not (tmp_path / "b").exists()
+    again = _run(tmp_path / "cut", tmp_path / "b", "--jobs", "1")
+    assert again.wait() == 0, again.stdout.read()
+    one, other = (json.loads((tmp_path / d / "baseline" / "0.json").read_text()) for d in "ab")
+    assert one["figures"] == other["figures"] and len(one["figures"]) == len(cells.MEASURES)
+    assert (tmp_path / "b" / "baseline" / "0.npz").stat().st_size < 5e6
+    with open(tmp_path / "a" / "baseline" / "0.npz", "rb") as file:
+        assert file.read() == (tmp_path / "b" / "baseline" / "0.npz").read_bytes()
