@@ -3,6 +3,8 @@
     y = W x + b                                                                             (1)
     attend(q, k, v) = softmax(q k^T / sqrt(d)) v,     in heads of d channels                (2)
 
+On CPU (1) is one matrix product of all places: XLA's gradient of W over two axes of places takes
+twice as long.
 (2) is ``jax.nn.dot_product_attention``, its softmax in float32: on NVIDIA in bfloat16 by cuDNN,
 where it can and where there are more keys than channels in a head (with fewer, the scores that
 it need not store are smaller than the queries); by plain XLA everywhere else.
@@ -10,6 +12,7 @@ it need not store are smaller than the queries); by plain XLA everywhere else.
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -29,7 +32,21 @@ def dense(features: int, dtype: str, name: str, init: Callable | None = None) ->
         precision=lax.Precision.HIGHEST if dtype == "float32" else None,
         kernel_init=init or nn.initializers.xavier_uniform(),
         name=name,
+        dot_general=_product,
     )
+
+
+def _product(x: jax.Array, w: jax.Array, dimensions: Any, **how: Any) -> jax.Array:
+    """``lax.dot_general`` of places ``[..., C]`` with ``[C, D]``."""
+
+    def plain(x, w):
+        return lax.dot_general(x, w, dimensions, **how)
+
+    def flat(x, w):
+        y = lax.dot_general(x.reshape(-1, x.shape[-1]), w, (((1,), (0,)), ((), ())), **how)
+        return y.reshape(*x.shape[:-1], w.shape[-1])
+
+    return lax.platform_dependent(x, w, cpu=flat, default=plain)
 
 
 def fused(q: jax.Array, k: jax.Array) -> bool:

@@ -97,37 +97,45 @@ def _plain(estimates: dict[str, Estimate | None]) -> dict[str, Any]:
 
 def text(study: Study, found: Found) -> str:
     """Markdown: the question, the figures, the differences; bold where an interval excludes 0."""
-    title = study.titles.get(study.control, study.control)
+    there = [variant for variant in study.variants if variant in found]
+    others = [variant for variant in there if variant != study.control]
+    paper = ["the paper", *(study.published.get(variant, "") for variant in there)]
     parts = [
         f"**{study.question}**",
-        "Mean over seeds, with the 95% t interval over seeds.",
-        _table(study, found, lambda v, n, m: _told(figure(found, v, n), m)),
-        f'Difference from "{title}", paired by seed, with its 95% interval; bold where that '
-        "excludes 0.",
-        _table(study, found, lambda v, n, m: _differs(difference(found, v, study.control, n), m)),
+        "Mean over seeds, with the 95% t interval over seeds; primary figures in italics.",
+        _table(study, found, there, lambda v, n, m: _told(figure(found, v, n), m))
+        + (f"\n{_row(paper)}" if any(paper[1:]) else ""),
     ]
+    if others:
+        parts += [
+            f'Difference from "{study.titles.get(study.control, study.control)}", paired by seed, '
+            "with its 95% interval; bold where that excludes 0.",
+            _table(
+                study,
+                found,
+                others,
+                lambda v, n, m: _differs(difference(found, v, study.control, n), m),
+            ),
+        ]
     return "\n\n".join(parts)
 
 
-def _table(study: Study, found: Found, of: Any) -> str:
-    shown = {
-        name: measure
-        for name, measure in study.measures.items()
-        if any(seeds_of(found, variant, name) for variant in found)
-    }
-    marks = {"less": " ↓", "more": " ↑", "": ""}
-    heads = [f"{m.title}{marks[m.better]}" for m in shown.values()]
-    heads = [
-        f"*{head}*" if n in study.primary else head for n, head in zip(shown, heads, strict=True)
-    ]
-    paper = [variant for variant in study.variants if variant in study.published]
-    rows = [["", "seeds", *heads, *(["the paper"] if paper else [])]]
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _table(study: Study, found: Found, variants: Sequence[str], of: Any) -> str:
+    """A column for each variant, a row for each measure."""
+    rows = [["", *(study.titles.get(variant, variant) for variant in variants)]]
     rows.append(["---"] * len(rows[0]))
-    for variant in (variant for variant in study.variants if variant in found):
-        row = [study.titles.get(variant, variant), str(len(found[variant]))]
-        row += [of(variant, name, measure) for name, measure in shown.items()]
-        rows.append(row + ([study.published.get(variant, "")] if paper else []))
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    rows.append(["seeds", *(str(len(found[variant])) for variant in variants)])
+    marks = {"less": " ↓", "more": " ↑", "": ""}
+    for name, measure in study.measures.items():
+        if any(seeds_of(found, variant, name) for variant in variants):
+            head = f"{measure.title}{marks[measure.better]}"
+            head = f"*{head}*" if name in study.primary else head
+            rows.append([head, *(of(variant, name, measure) for variant in variants)])
+    return "\n".join(map(_row, rows))
 
 
 def _told(found: Estimate | None, measure: Measure) -> str:
