@@ -14,7 +14,7 @@ Chosen on the baseline alone, see docs/results/README.md, "How the sizes were ch
 from configs.base import base, decoder_stage, stage
 
 WORLDS = ("smooth", "film")
-STEPS = {"small": (1600, 500), "tiny": (6, 4)}  # of the first stage, of fine-tuning
+STEPS = {"small": (2000, 600), "tiny": (6, 4)}  # of the first stage, of fine-tuning
 # The named model and its fields.  A place of the latents has 16 numbers for 768 of pixels, the
 # paper's reduction of 48, in places of 8 x 8 pixels: at 32 pixels 16 x 16 are a quarter of a frame.
 _GRID = {"channels": 16, "padding_grid": (4, 4)}
@@ -51,7 +51,7 @@ def get_config(argument: str = "smooth"):
         steps=steps,
         data=clips,
         withholding={"way": "mask"},  # one program whatever is withheld: equal compute for all rows
-        weights={"kl": 1e-6},
+        weights={"kl": 5e-4},
         optimizer={"learning_rate": 1e-3, "warmup": 50, "ema": 0.995},
     )
     config.stages.decoder = decoder_stage(
