@@ -4,7 +4,7 @@ import argparse
 import json
 from typing import Any
 
-from launch import generate
+from launch import sampling
 
 EPILOG = """\
 OUT has table.md, results.json, and of the first clips strips and films: original, samples,
@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    generate.add_generator(it)
+    sampling.add_generator(it)
     it.add_argument("--from", dest="where", required=True, help="a folder, a list, or a video")
     it.add_argument(
         "--labels", default="", choices=("", "folder", "file"), help="of the videos: docs/data.md"
@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument("--observe", type=int, required=True, help="frames that are seen, 1 + 4n")
     it.add_argument("--clips", type=int, default=16, help="how many (default: 16)")
     it.add_argument("--samples", type=int, default=4, help="of each clip (default: 4)")
-    generate.add_sampling(it)
+    sampling.add_sampling(it)
     it.add_argument("--out", required=True, metavar="DIR", help="folder of the results, or a URL")
     return it
 
@@ -52,9 +52,9 @@ def main(argv: list[str] | None = None) -> None:
     from pv_vae_jax.evaluation import extension, pictures
     from pv_vae_jax.generation import drawing
 
-    generator, vae, config = generate.loaded(args)
+    generator, vae, config = sampling.loaded(args)
     clips, labels = _clips(args, generator, vae)
-    drawn = drawing.Drawing(generator, args.seed, generate.settings(args, config))
+    drawn = drawing.Drawing(generator, args.seed, sampling.settings(args, config))
     out, errors = storage.path(args.out), []
     storage.make_folder(out)
     for start in tqdm.tqdm(range(0, len(clips), args.batch), desc="extend", unit="batch"):

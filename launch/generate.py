@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import Any
 
-from launch import door
+from launch import door, sampling
 
 EPILOG = """\
 OUT/latents has the latents of each sample, OUT/videos its film, OUT/grid.png and OUT/grid.mp4 show
@@ -32,30 +32,6 @@ exit code: 0 if all was made, 2 after an error (one sentence on stderr).
 """
 
 
-def add_generator(it: argparse.ArgumentParser, required: bool = True) -> Any:
-    """``--workdir``, ``--generator``, ``--step``, ``--vae``, ``--weights``; returns the group."""
-    source = it.add_mutually_exclusive_group(required=required)
-    source.add_argument("--workdir", metavar="DIR", help="folder of a generator's run")
-    source.add_argument("--generator", metavar="FILE", help="a generator that launch.export wrote")
-    it.add_argument("--step", type=int, metavar="N", help="of the run; default: its last one")
-    it.add_argument(
-        "--vae", metavar="EXPORT|NAME",
-        help="the video VAE that decodes (default: the tokenizer of the run)",
-    )  # fmt: skip
-    it.add_argument("--weights", metavar="FILE", help="public checkpoint of a baseline --vae")
-    return source
-
-
-def add_sampling(it: argparse.ArgumentParser) -> None:
-    """How samples are drawn; by default as the run's config says."""
-    it.add_argument("--seed", type=int, default=0, help="of the samples (default: 0)")
-    it.add_argument("--batch", type=int, default=8, help="samples at once (default: 8)")
-    it.add_argument("--steps", type=int, help="of the solver (the paper: 100)")
-    it.add_argument("--solver", help="euler (the paper) or heun")
-    it.add_argument("--guidance", type=float, help="scale; 1 for none")
-    it.add_argument("--shift", type=float, help="of the time grid; above 1: more steps in noise")
-
-
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     from absl.flags import argparse_flags
@@ -66,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    source = add_generator(it)
+    source = sampling.add_generator(it)
     source.add_argument("--latents", metavar="DIR", help="samples that were drawn; only decodes")
     source.add_argument(
         "--baseline", choices=("noise", "gaussian"),
@@ -75,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument("--cache", metavar="DIR", help="of launch.prepare_data latents")
     it.add_argument("--count", type=int, default=16, help="how many samples (default: 16)")
     it.add_argument("--labels", metavar="N,N,...", help="classes in turn (default: all of them)")
-    add_sampling(it)
+    sampling.add_sampling(it)
     it.add_argument("--rate", type=float, default=8.0, help="frames per second (default: 8)")
     it.add_argument("--out", required=True, metavar="DIR", help="folder of the samples, or a URL")
     return it
@@ -97,50 +73,6 @@ def main(argv: list[str] | None = None) -> None:
     hosts.connect()
     hosts.check_agreement(vars(args))
     _generate(args)
-
-
-def loaded(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
-    """The generator, its video VAE, and the config of its run ({} without one).
-
-    Raises:
-      ValueError: no such model, no VAE is named, or the latents are not those of the VAE.
-      FileNotFoundError: there is no such file or run.
-    """
-    from launch import models
-    from pv_vae_jax.checkpoint import generator_export
-    from pv_vae_jax.core import storage
-    from pv_vae_jax.training import restore, runs, workdir
-    from pv_vae_jax.training.generator_run import GeneratorRun
-
-    config: dict[str, Any] = {}
-    if args.workdir:
-        folder = storage.path(args.workdir)
-        run = runs.of_workdir(folder)
-        if not isinstance(run, GeneratorRun):
-            raise ValueError(f"--workdir {args.workdir} is the run of a video VAE: name another.")
-        generator, _ = restore.exported_model(folder, run, run.stages[-1].name, args.step)
-        config = workdir.read_config(folder)
-        tokenizer = config["tokenizer"]
-    else:
-        generator = generator_export.load(args.generator)
-        training = generator_export.read_metadata(args.generator)["training"]
-        config = training.get("config", {})
-        tokenizer = config.get("tokenizer", {"model": "", "weights": ""})
-    name, weights = (args.vae, args.weights) if args.vae else tokenizer.values()
-    if not name:
-        raise ValueError("no video VAE is known to decode these latents: name it with --vae.")
-    vae, _ = models.load(name, weights or None)
-    generator.check(vae)
-    return generator, vae, config
-
-
-def settings(args: argparse.Namespace, config: dict[str, Any]) -> Any:
-    """How samples are drawn: the config's values, changed by the command line's."""
-    from pv_vae_jax.generation.sampler import Sampling
-
-    given = {name: getattr(args, name) for name in ("steps", "solver", "guidance", "shift")}
-    given = {name: value for name, value in given.items() if value is not None}
-    return Sampling(**(config.get("sampling", {}) | given))
 
 
 def _labels(text: str | None, generator: Any, count: int) -> Any:
@@ -198,8 +130,8 @@ def _draw(args: argparse.Namespace, out: Any, mine: Any) -> Any:
     from pv_vae_jax.core import trees
     from pv_vae_jax.generation import drawing
 
-    generator, vae, config = loaded(args)
-    how = settings(args, config)
+    generator, vae, config = sampling.loaded(args)
+    how = sampling.settings(args, config)
     labels = _labels(args.labels, generator, args.count)
     about = {
         "generator": generator.config,
@@ -228,7 +160,7 @@ def _drawn_before(args: argparse.Namespace, mine: Any) -> tuple[Any, Any]:
     from pv_vae_jax.generation.folder import SamplesFolder
     from pv_vae_jax.models import identity
 
-    vae, _ = models.load(*_named_vae(args))
+    vae, _ = models.load(*sampling.named_vae(args))
     drawn = SamplesFolder(args.latents)
     known = drawn.about()["latents"]["identity"]
     identity.check(identity.identity(vae), known, f"the latents of {args.latents}")
@@ -253,7 +185,7 @@ def _baseline(args: argparse.Namespace, out: Any, mine: Any) -> Any:
 
     if not args.cache:
         raise ValueError("--baseline needs --cache DIR, made by launch.prepare_data latents.")
-    vae, _ = models.load(*_named_vae(args))
+    vae, _ = models.load(*sampling.named_vae(args))
     kept = cached.Latents(args.cache, "train")
     identity.check(identity.identity(vae), kept.identity, f"the latents of {args.cache}")
     form = LatentForm(kept.identity, kept.shape, tuple(kept.classes), kept.dtype)
@@ -271,12 +203,6 @@ def _baseline(args: argparse.Namespace, out: Any, mine: Any) -> Any:
     for number, latents in zip(missing, made, strict=True):
         out.keep(number, latents)
     return vae
-
-
-def _named_vae(args: argparse.Namespace) -> tuple[str, str | None]:
-    if not args.vae:
-        raise ValueError("name the video VAE that decodes with --vae.")
-    return args.vae, args.weights
 
 
 def _decode(args: argparse.Namespace, vae: Any, drawn: Any, out: Any, mine: Any) -> None:
