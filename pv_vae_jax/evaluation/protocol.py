@@ -116,15 +116,17 @@ def _text(value: Any) -> str:
 def _of_studies(world: str, videos: int, stride: int = 1) -> tuple[Protocol, ...]:
     """Those of the small studies (configs/studies): 9 frames of 32 x 32, no speed.
 
-    Reconstruction and latents of 109 clips that nothing was trained on; samples against ``videos``
-    clips of the distribution that generators are trained on.
+    Reconstruction and latents of 109 clips that nothing was trained on (of rendered scenes: other
+    scenes in the colours of training); samples against ``videos`` clips of the distribution that
+    generators are trained on.
     """
+    unseen = "held_out" if world == "film" else "train"
     form = {"datasets": (world,), "frames": 9, "stride": stride, "height": 32, "width": 32}
     form |= {"speed": (8, 0, 0)}
     return (
-        Protocol(f"{world}-recon", split="held_out", videos=109, **form),
+        Protocol(f"{world}-recon", split=unseen, videos=109, **form),
         Protocol(f"{world}-gen", task="generation", split="train", videos=videos, **form),
-        Protocol(f"{world}-ltd", task="latents", split="held_out", videos=109, **form),
+        Protocol(f"{world}-ltd", task="latents", split=unseen, videos=109, **form),
     )
 
 
