@@ -79,7 +79,7 @@ def test_the_index_says_whose_latents_these_are_of_which_clips_and_how_they_are_
     assert index["identity"] == identity.identity(vae)
     assert index["clips"] == {
         "frames": 5, "height": 16, "width": 16, "stride": 1, "draws": 1, "flip": True, "seed": 0,
-        "rendered": 20, "held_out": 0.1, "version": [],
+        "rendered": 20, "world": "photographs", "held_out": 0.1, "version": [],
     }  # fmt: skip
     assert (index["dtype"], index["shape"], index["labels"]) == ("float16", [2, 1, 1, 4], 0)
     assert [index["splits"][s]["records"] for s in ("train", "held_out")] == [40, 2]
