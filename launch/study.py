@@ -136,11 +136,12 @@ def _run(study: Any, root: pathlib.Path, out: pathlib.Path, jobs: int) -> list[A
     def tick(now: list[Any]) -> None:
         left = grid.clock(grid.seconds_left(study, root, jobs))
         bar.set_postfix_str(f"{left} h left; {', '.join(step.kind for step in now)}", refresh=False)
-        bar.refresh()
+        bar.update(0)  # shown where enough time has passed
 
-    form = "{desc} {n}/{total} |{bar}| {elapsed} {postfix}"
+    form = {"bar_format": "{desc} {n}/{total} |{bar}| {elapsed} {postfix}", "miniters": 0}
+    form["mininterval"] = 1 if sys.stderr.isatty() else 60
     done = len(steps) - len(missing)
-    with tqdm.tqdm(total=len(steps), initial=done, desc="steps", bar_format=form) as bar:
+    with tqdm.tqdm(total=len(steps), initial=done, desc="steps", **form) as bar:
         keep()
         try:
             return running.run(study, root, running.cores_of(jobs), ended, failed, tick)

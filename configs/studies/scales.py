@@ -9,11 +9,14 @@ tiny,smooth|film   the same with a handful of updates, to see that all parts fit
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from configs import latte_ucf101, pv_vae_661m
+from configs.base import base
+from configs.generator_base import base as generator_base
 from configs.studies import generator, vae
 from configs.tables import table_7_hybrid, table_7_transformer
 
@@ -57,9 +60,22 @@ class Scale:
     kl: float
 
 
-def _text(config: ConfigDict) -> str:
-    """A config as text, without what does not change a result."""
-    return json.dumps({k: v for k, v in config.to_dict().items() if k != "runtime"}, sort_keys=True)
+def _text(config: ConfigDict, base: ConfigDict) -> str:
+    """What a config says besides its base, but for what does not change a result.
+
+    A new key of the base with a default that changes nothing leaves results as they are.
+    """
+    said, known = (dict(_leaves(each.to_dict())) for each in (config, base))
+    said = {k: v for k, v in said.items() if v != known.get(k) and not k.startswith("runtime.")}
+    return json.dumps(said, sort_keys=True)
+
+
+def _leaves(tree: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, f"{path}{name}.")
+        else:
+            yield f"{path}{name}", value
 
 
 def _told(networks: dict[str, ConfigDict], generator_config: ConfigDict) -> dict[str, Any]:
@@ -72,10 +88,8 @@ def _told(networks: dict[str, ConfigDict], generator_config: ConfigDict) -> dict
             "tuned": stages.decoder.steps,
             "generator": generator_config.stages.generator.steps,
         },
-        "configs": {
-            name: _text(config)
-            for name, config in (networks | {"generator": generator_config}).items()
-        },
+        "configs": {name: _text(each, base(each.model.name)) for name, each in networks.items()}
+        | {"generator": _text(generator_config, generator_base(generator_config.generator.name))},
         "kl": stages.predictive.weights.kl,
     }
 
