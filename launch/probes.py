@@ -22,7 +22,9 @@ def add_arguments(it: argparse.ArgumentParser) -> None:
         "--time", type=float, metavar="T", help="what the generator sees, 0 (noise) to 1 (data)"
     )
     it.add_argument("--tasks", metavar="NAMES", help="some of flow,next_frame,tracking")
-    it.add_argument("--budget", default="small", help="of each probe: small (default) or full")
+    it.add_argument(
+        "--budget", default="small", help="of each probe: small (default), long or full"
+    )
     it.add_argument(
         "--clips",
         nargs=2,

@@ -8,7 +8,7 @@
 
 from configs.generator_base import base, stage
 
-STEPS = {"small": 3500, "tiny": 4}
+STEPS = {"small": 4500, "tiny": 4}
 
 
 def get_config(argument: str = ""):

@@ -14,7 +14,7 @@ Chosen on the baseline alone, see docs/results/README.md, "How the sizes were ch
 from configs.base import base, decoder_stage, stage
 
 WORLDS = ("smooth", "film")
-STEPS = {"small": (2000, 600), "tiny": (6, 4)}  # of the first stage, of fine-tuning
+STEPS = {"small": (6000, 1600), "tiny": (6, 4)}  # of the first stage, of fine-tuning
 # The named model and its fields.  A place of the latents has 16 numbers for 768 of pixels, the
 # paper's reduction of 48, in places of 8 x 8 pixels: at 32 pixels 16 x 16 are a quarter of a frame.
 _GRID = {"channels": 16, "padding_grid": (4, 4)}
@@ -43,7 +43,7 @@ def get_config(argument: str = "smooth"):
     config.data.update(rendered_weight=int(world == "smooth"), rendered_world="smooth")
     clips = {
         "frames": 9,
-        "buckets": ((32, 32, 8, 1),),
+        "buckets": ((32, 32, 4, 1),),
         "strides": (1,) if world == "smooth" else (2,),
     }
     steps, more = STEPS[size]

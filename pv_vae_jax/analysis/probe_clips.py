@@ -1,7 +1,8 @@
 """Clips for probes with what is true of them: to train on and to test on, never of one source.
 
-rendered   scenes with exact flow and tracks (data/rendered.py); training scenes are of other
-           photographs than test scenes
+rendered   scenes with exact flow and tracks (data/rendered.py); test scenes are of photographs
+           that training scenes are not of; or where the protocol has the split "train" (as for
+           samples of a generator) of the same ones, scenes ``UNSEEN`` and after, which are new
 videos     a protocol's data sets, one frame longer than the clip
 
 test sources = the first third of all, at least one, by sha256 of "seed:source"         (1)
@@ -70,8 +71,12 @@ def rendered(used: Protocol, train: int, test: int) -> Data:
     counts = dict(zip(SPLITS, (train, test), strict=True))
     name = next((each for each in used.datasets if each in scenes.SETS), "rendered")
 
+    same = used.split == "train" and name in used.datasets
+
     def one(split: str, number: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        form = used.frames, used.height, used.width, PHOTOGRAPHS[split], used.stride
+        photographs = "train" if same else PHOTOGRAPHS[split]
+        number += scenes.UNSEEN if same and split == "test" else 0
+        form = used.frames, used.height, used.width, photographs, used.stride
         scene = Scene.drawn(number, *form, scenes.SETS[name].world)
         truth = scene.truth(number, POINTS)
         return scene.video(), {
@@ -86,7 +91,8 @@ def rendered(used: Protocol, train: int, test: int) -> Data:
             made = list(pool.map(lambda j: one(split, j), range(counts[split])))
         return stacked([clip for clip, _ in made], [true for _, true in made])
 
-    return Data(named(name), {"data": name, "train": train, "test": test}, read)
+    settings = {"data": name, "train": train, "test": test} | ({"split": "train"} if same else {})
+    return Data(named(name), settings, read)
 
 
 def stacked(

@@ -60,6 +60,9 @@ class Budget:
 
 BUDGETS = {
     "small": Budget(),
+    "long": Budget(
+        steps=2000, batch=8, seeds=1
+    ),  # of small clips, where seeds are those of a study
     "full": Budget(width=256, blocks=4, fine=64, steps=10000, batch=8, learning_rate=1e-3),
 }
 

@@ -43,7 +43,7 @@ class World:
 WORLDS = {
     "photographs": World(),
     # Colours that run into each other: what there is to learn is motion, not texture.
-    "smooth": World((0.0, 0.01), (0.05, 0.08), (1, 1), (0.18, 0.26), (2.0, 2.25, 2.5), pixels=3),
+    "smooth": World((0.01, 0.04), (0.05, 0.08), (1, 1), (0.18, 0.26), (2.0, 2.25, 2.5), pixels=3),
 }
 
 

@@ -51,6 +51,16 @@ def test_scenes_to_probe_on_are_of_the_world_of_the_protocol():
     assert not np.array_equal(plain.read("train").clips[0], scene.video())
 
 
+def test_scenes_of_a_protocol_of_training_photographs_are_tested_on_unseen_ones():
+    used = dataclasses.replace(USED, datasets=("smooth",), split="train")
+    data = probe_clips.rendered(used, 1, 1)
+    form = USED.frames, USED.height, USED.width, "train", 1, "smooth"
+    for split, number in (("train", 0), ("test", 1_000_000)):
+        scene = Scene.drawn(number, *form)
+        np.testing.assert_array_equal(data.read(split).clips[0], scene.video())
+    assert data.settings["split"] == "train"
+
+
 def test_a_third_of_the_sources_is_to_test_on():
     sources = [f"s{i}" for i in range(9)] * 2
     found = probe_clips.test_sources(0, sources)
