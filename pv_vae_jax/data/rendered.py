@@ -42,8 +42,9 @@ class World:
 
 WORLDS = {
     "photographs": World(),
-    # Colours that run into each other: what there is to learn is motion, not texture.
-    "smooth": World((0.01, 0.04), (0.05, 0.08), (1, 1), (0.18, 0.26), (2.0, 2.25, 2.5), pixels=3),
+    # Colours that run into each other, before them an object: what there is to learn is its motion.
+    # The background stays (but for a slow turn and zoom), since it could not be seen to move.
+    "smooth": World((0.0, 0.0), (0.05, 0.08), (1, 1), (0.18, 0.26), (2.0, 2.25, 2.5), pixels=3),
 }
 
 
