@@ -58,16 +58,18 @@ class Running:
         self._folder = root / step.folder
         self._folder.mkdir(parents=True, exist_ok=True)
         self._command = step.command(str(root))
-        pin = (lambda: os.sched_setaffinity(0, cores)) if cores else None
         with (self._folder / LOG).open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", *self._command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                preexec_fn=pin,
                 start_new_session=True,  # Ctrl-C is for the study: it stops its steps in order
             )
+        if (
+            cores
+        ):  # before it starts threads, which inherit them; no code runs between fork and exec
+            os.sched_setaffinity(self._process.pid, cores)
         self._begin = time.perf_counter()
 
     def ended(self) -> int | None:

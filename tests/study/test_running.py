@@ -1,3 +1,4 @@
+import os
 import pathlib
 import textwrap
 
@@ -10,10 +11,12 @@ MEASURES = {"figure": Measure("figure", "score", "score.json", ("value",))}
 
 # A door that joins its inputs, writes down that it ran, and waits, stops or fails if it is told so.
 DOOR = """
-import pathlib, signal, sys, time
+import os, pathlib, signal, sys, time
 out, *inputs = sys.argv[1:]
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 pathlib.Path("ran.txt").open("a").write(pathlib.Path(out).parent.name + "\\n")
+if "cores" in inputs:
+    inputs = [",".join(map(str, sorted(os.sched_getaffinity(0))))]
 words = [pathlib.Path(i).read_text() if "/" in i else i for i in inputs]
 if "fail" in words:
     sys.exit("the door fails")
@@ -118,6 +121,16 @@ def test_jobs_have_cores_of_their_own(monkeypatch):
     assert running.cores_of(8) == [[]] * 8
     with pytest.raises(ValueError, match="--jobs is at least 1"):
         running.cores_of(0)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system has no say in cores")
+def test_a_door_runs_on_the_cores_of_its_job(place):
+    step_ = step("where", "cores")
+    core = min(os.sched_getaffinity(0))
+    whole = study(Cell("x", 0, (step_,)))
+    root = place / "root"
+    assert not running.run(whole, root, [[core]], lambda s: None, print, lambda now: None)
+    assert (root / step_.folder / "out").read_text() == str(core)
 
 
 def test_the_grid_tells_each_cell_and_the_time_left(place):
