@@ -8,6 +8,7 @@ checkpoint), and the same command goes on.  A step that fails is named with the 
 cells that need it are given up, all others go on.
 """
 
+import contextlib
 import datetime
 import json
 import os
@@ -66,10 +67,10 @@ class Running:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C is for the study: it stops its steps in order
             )
-        if (
-            cores
-        ):  # before it starts threads, which inherit them; no code runs between fork and exec
-            os.sched_setaffinity(self._process.pid, cores)
+        # Before it starts threads, which inherit them; no code of ours between fork and exec.
+        if cores:
+            with contextlib.suppress(ProcessLookupError):  # it has ended already
+                os.sched_setaffinity(self._process.pid, cores)
         self._begin = time.perf_counter()
 
     def ended(self) -> int | None:
