@@ -124,7 +124,7 @@ def test_the_correlation_of_points_is_told_and_drawn(tmp_path, capsys):
         ([*SMALL, "--set", "frames=6"], r"1 \+ 4n frames, got 6"),
         ([*SMALL, "--set", "frames=1"], "2 groups of frames or more"),
         ([*SMALL, "--only", "pca,probe"], "--only is some of pca,ltd,prediction,videos,probes"),
-        ([*SMALL, "--only", "probes", "--budget", "huge"], "--budget is one of small, full"),
+        ([*SMALL, "--only", "probes", "--budget", "huge"], "--budget is one of small, long, full"),
         ([*SMALL, "--flow", "raft"], "--flow is dis, exact, or a folder"),
         ([*SMALL, "--model", "a/x.npz", "b/x.npz"], "two models have the label x"),
     ],
