@@ -79,12 +79,12 @@ def main(argv: list[str] | None = None) -> None:
     if not slash or not (index + count).isdigit():
         raise ValueError(f"--part is I/N, such as 0/4; got {args.part!r}.")
     study = study.part(int(index), int(count))
-    root, out = (pathlib.Path(path).absolute() for path in (args.root, args.out))
+    root, out = pathlib.Path(args.root), pathlib.Path(args.out)
     if args.commands:
         for cell in study.cells:
             print(f"# {cell.name}")
             for step in cell.ordered():
-                print(" ".join(["python", "-m", *step.command(args.root)]))
+                print(step.typed(args.root))
         return
     if args.table:
         _table(study, out)

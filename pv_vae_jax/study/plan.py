@@ -11,6 +11,7 @@ row before.  A step that has other arguments has another folder; nothing is ever
 import dataclasses
 import hashlib
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -82,6 +83,10 @@ class Step:
             for a in self.arguments
         ]
         return [f"launch.{self.door}", *told]
+
+    def typed(self, root: str) -> str:
+        """The command as it is typed into a shell."""
+        return shlex.join(["python", "-m", *self.command(root)])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -40,7 +40,7 @@ def collect(study: Study, cell: Cell, root: pathlib.Path) -> dict[str, Any]:
             {
                 "kind": step.kind,
                 "folder": step.folder,
-                "command": " ".join(["python", "-m", *step.command("STUDY")]),
+                "command": step.typed("STUDY"),
                 **{key: told[key] for key in ("about", "seconds", "cores", "date")},
             }
             for step, told in steps

@@ -58,10 +58,10 @@ class Running:
         self.step, self.cores = step, cores
         self._folder = root / step.folder
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._command = step.command(str(root))
+        self._typed = step.typed(str(root))
         with (self._folder / LOG).open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", *self._command],
+                [sys.executable, "-m", *step.command(str(root))],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -84,7 +84,7 @@ class Running:
         if code == 0:
             told = {
                 "kind": self.step.kind,
-                "command": ["python", "-m", *self._command],
+                "command": self._typed,
                 "about": dict(self.step.about),
                 "seconds": round(self._seconds(), 1),
                 "cores": len(self.cores),

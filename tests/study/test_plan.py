@@ -1,4 +1,5 @@
 import dataclasses
+import shlex
 
 import pytest
 
@@ -47,6 +48,12 @@ def test_commands_name_folders_below_the_root():
         f"--from=R/{vae.folder}/run",
         f"R/{step.folder}/run",
     ]
+
+
+def test_a_command_is_typed_as_a_shell_reads_it():
+    step = Step("vae", "train", ("--config.run=('decoder',)", own("run", "--workdir=")), "run")
+    typed = step.typed("R")
+    assert "'" in typed and shlex.split(typed) == ["python", "-m", *step.command("R")]
 
 
 def test_parts_share_no_step_and_together_are_the_study():
