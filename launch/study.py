@@ -151,6 +151,7 @@ def _run(study: Any, root: pathlib.Path, out: pathlib.Path, jobs: int) -> list[A
 
 
 def _table(study: Any, out: pathlib.Path) -> None:
+    from pv_vae_jax.analysis.drawing import possible
     from pv_vae_jax.core import storage
     from pv_vae_jax.study import drawing, results, table
 
@@ -163,7 +164,7 @@ def _table(study: Any, out: pathlib.Path) -> None:
     storage.write(
         out / f"{study.name}.json", json.dumps(table.numbers(study, found), indent=1) + "\n"
     )
-    if drawing.possible():
+    if possible():
         print(f"table and figure: {out} ({', '.join(drawing.draw(study, found, out))})")
     else:
         print(f'table: {out}; its figure is drawn by matplotlib: pip install -e ".[plots]".')

@@ -4,7 +4,6 @@ One panel a measure, one line a row, the control at the top with a dashed line a
 matplotlib is the optional part [plots].
 """
 
-import importlib.util
 import math
 import pathlib
 from typing import Any
@@ -14,11 +13,6 @@ from pv_vae_jax.study import results, table
 from pv_vae_jax.study.plan import Study
 
 COLUMNS = 3
-
-
-def possible() -> bool:
-    """Whether matplotlib is installed."""
-    return importlib.util.find_spec("matplotlib") is not None
 
 
 def draw(study: Study, found: table.Found, out: pathlib.Path) -> list[str]:

@@ -9,17 +9,15 @@ result over its videos is in the result.
 """
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
+from pv_vae_jax.metrics import intervals
 from pv_vae_jax.study import results
 from pv_vae_jax.study.plan import Measure, Study
 
-LEVEL = 0.95
 Found = dict[str, dict[int, dict[str, Any]]]
 
 
@@ -42,12 +40,10 @@ class Estimate:
     @classmethod
     def of(cls, numbers: Sequence[float], seeds: Sequence[int]) -> "Estimate":
         """Equation (1) of a number for each seed."""
-        mean, count = float(np.mean(numbers)), len(numbers)
-        if count < 2:
-            return cls(mean, None, None, tuple(seeds))
-        quantile = float(stats.t.ppf((1 + LEVEL) / 2, count - 1))
-        half = quantile * math.sqrt(float(np.var(numbers, ddof=1)) / count)
-        return cls(mean, mean - half, mean + half, tuple(seeds))
+        if len(numbers) < 2:
+            return cls(float(np.mean(numbers)), None, None, tuple(seeds))
+        found = intervals.jackknife(np.mean, [np.array(numbers)], seeds)  # of a mean it is (1)
+        return cls(found.value, found.low, found.high, tuple(seeds))
 
     @property
     def clear(self) -> bool:
