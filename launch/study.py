@@ -118,7 +118,7 @@ def _run(study: Any, root: pathlib.Path, out: pathlib.Path, jobs: int) -> list[A
     signal.signal(signal.SIGTERM, stopped)
     steps = running.steps_of(study)
     missing = [step for step in steps if running.done(root, step) is None]
-    waiting = list(study.cells)
+    waiting, left = list(study.cells), grid.clock(grid.seconds_left(study, root, jobs))
 
     def keep() -> None:
         for cell in list(waiting):
@@ -127,6 +127,8 @@ def _run(study: Any, root: pathlib.Path, out: pathlib.Path, jobs: int) -> list[A
                 waiting.remove(cell)
 
     def ended(step: Any) -> None:
+        nonlocal left
+        left = grid.clock(grid.seconds_left(study, root, jobs))
         bar.update()
         keep()
 
@@ -134,7 +136,6 @@ def _run(study: Any, root: pathlib.Path, out: pathlib.Path, jobs: int) -> list[A
         bar.write(f"failed: {step.kind}, {root / step.folder / running.LOG}\n{log}")
 
     def tick(now: list[Any]) -> None:
-        left = grid.clock(grid.seconds_left(study, root, jobs))
         bar.set_postfix_str(f"{left} h left; {', '.join(step.kind for step in now)}", refresh=False)
         bar.update(0)  # shown where enough time has passed
 

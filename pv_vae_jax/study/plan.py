@@ -9,6 +9,7 @@ row before.  A step that has other arguments has another folder; nothing is ever
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import shlex
@@ -66,7 +67,7 @@ class Step:
         read = (a.step for a in self.arguments if isinstance(a, Output) and a.step is not None)
         return tuple(dict.fromkeys(read))
 
-    @property
+    @functools.cached_property
     def folder(self) -> str:
         """Equation (2)."""
         told = [
