@@ -26,6 +26,14 @@ def add_arguments(it: argparse.ArgumentParser) -> None:
         "--budget", default="small", help="of each probe: small (default), long or full"
     )
     it.add_argument(
+        "--grid",
+        type=int,
+        default=16,
+        metavar="PIXELS",
+        help="cells of the probes' common grid (default: 16; 8 for frames of 32 pixels, which have "
+        "few of them)",
+    )
+    it.add_argument(
         "--clips",
         nargs=2,
         type=int,
@@ -61,6 +69,7 @@ def setup(args: argparse.Namespace, used: Any, data: Mapping[str, str], command:
         sintel=args.sintel,
         tap_vid=args.tap_vid,
         batch=args.batch,
+        grid=args.grid,
         command=command,
     )
 

@@ -119,7 +119,7 @@ def _on_a_core(size: str, world: str) -> Scale:
         reconstruction=("--protocol", f"{world}-recon", *few, "--batch", "8"),
         analyses=(
             *("--protocol", f"{world}-ltd", *few, "--only", "ltd,prediction,probes"),
-            *("--batch", "8", "--clips", *(("6", "3") if tiny else ("1024", "128"))),
+            *("--batch", "8", "--grid", "8", "--clips", *(("6", "3") if tiny else ("1024", "128"))),
             *(() if tiny else ("--budget", "long")),
         ),
         **_told(

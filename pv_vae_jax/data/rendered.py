@@ -194,11 +194,12 @@ class Scene:
             np.zeros((points, self.frames, 2)),
             np.zeros((points, self.frames), bool),
         )
-        for n, birth in enumerate(moments[born]):
-            owner = self.owner(places[n], birth)
+        for birth in np.unique(born):  # of all points at once that a frame gives birth to
+            mine, born_at = born == birth, moments[birth]
+            owner = self.owner(places[mine], born_at)
             for m, moment in enumerate(moments):
-                tracks[n, m] = self._moved(places[n], owner, birth, moment)
-                visibility[n, m] = self.owner(tracks[n, m], moment) == owner
+                tracks[mine, m] = self._moved(places[mine], owner, born_at, moment)
+                visibility[mine, m] = self.owner(tracks[mine, m], moment) == owner
         shape = (self.frames - 1, self.height, self.width)
         return Truth(
             np.array(flow, np.float32).reshape(*shape, 2),
