@@ -96,11 +96,12 @@ def text(study: Study, found: Found) -> str:
     there = [variant for variant in study.variants if variant in found]
     others = [variant for variant in there if variant != study.control]
     paper = ["the paper", *(study.published.get(variant, "") for variant in there)]
+    last = [*_spent(found, there), *([paper] if any(paper[1:]) else [])]
     parts = [
         f"**{study.question}**",
         "Mean over seeds, with the 95% t interval over seeds; primary figures in italics.",
         _table(study, found, there, lambda v, n, m: _told(figure(found, v, n), m))
-        + (f"\n{_row(paper)}" if any(paper[1:]) else ""),
+        + "".join(f"\n{_row(cells)}" for cells in last),
     ]
     if others:
         parts += [
@@ -132,6 +133,20 @@ def _table(study: Study, found: Found, variants: Sequence[str], of: Any) -> str:
             head = f"*{head}*" if name in study.primary else head
             rows.append([head, *(of(variant, name, measure) for variant in variants)])
     return "\n".join(map(_row, rows))
+
+
+def _spent(found: Found, variants: Sequence[str]) -> list[list[str]]:
+    """What the rows cost: updates of each training, minutes of a cell with all its steps."""
+    cells = {variant: list(found[variant].values()) for variant in variants}
+    return [
+        ["updates", *(_updates(cells[variant][0]) for variant in variants)],
+        ["minutes", *(f"{np.mean([c['seconds'] for c in cells[v]]) / 60:.0f}" for v in variants)],
+    ]
+
+
+def _updates(cell: dict[str, Any]) -> str:
+    told = [(step["kind"], step["about"].get("updates")) for step in cell["steps"]]
+    return ", ".join(f"{kind} {count}" for kind, count in told if count)
 
 
 def _told(found: Estimate | None, measure: Measure) -> str:

@@ -27,7 +27,7 @@ def made(tmp_path):
         folder.mkdir(parents=True)
         figures = {"fvd": numbers[each.variant][each.seed], "psnr": 30.0}
         (folder / "score.json").write_text(json.dumps({"figures": figures}))
-        done = {"about": {}, "seconds": 60.0, "cores": 1, "date": "2026"}
+        done = {"about": {"updates": 7}, "seconds": 60.0, "cores": 1, "date": "2026"}
         (folder / running.DONE).write_text(json.dumps(done))
         results.write(whole, each, tmp_path / "root", tmp_path / "out")
     return whole, tmp_path / "root", tmp_path / "out"
@@ -63,6 +63,7 @@ def test_the_table_marks_only_differences_whose_interval_excludes_zero(made):
     first, second = text.split("Difference from")
     assert "|  | plain | other |" in first and "| seeds | 3 | 2 |" in first
     assert "| *FVD ↓* | 20.0 ± 24.8 | 27.0 ± 76.2 |" in first
+    assert "| updates | score 7 | score 7 |\n| minutes | 1 | 1 |" in first
     assert "|  | other |" in second and "| *FVD ↓* | +2.0 [-10.7, +14.7] |" in second
     assert "| PSNR ↑ | +0.00 [+0.00, +0.00] |" in second
     clear = table.Estimate(1.0, 0.5, 1.5, (0, 1))
