@@ -1,4 +1,4 @@
-"""The generator of a small study's cell: a Latte of 3M on cached latents of 3 x 4 x 4 places.
+"""The generator of a small study's cell: a Latte of 3M on kept latents of 3 x 4 x 4 places.
 
     python -m launch.train --config=configs/studies/generator.py:TOKENIZER --workdir=DIR
         --config.data.latents=LATENTS
@@ -17,11 +17,11 @@ def get_config(argument: str = ""):
     size = size or "small"
     if size not in STEPS:
         raise ValueError(f"generator.py has the sizes {', '.join(STEPS)}; got {size!r}.")
-    config = base("latte_tiny", width=192)
+    config = base("latte_tiny", width=192, patch=2)
     config.tokenizer.model = model
     config.stages.generator = stage(
         steps=STEPS[size],
-        data={"frames": 9, "buckets": ((32, 32, 16, 1),)},
+        data={"frames": 9, "buckets": ((32, 32, 64, 1),)},
         optimizer={"learning_rate": 1e-3, "warmup": 100, "final": 0.1, "ema": 0.998},
     )
     config.sampling.steps = 50

@@ -99,9 +99,9 @@ def _on_a_core(size: str, world: str) -> Scale:
         raise ValueError(f"the worlds of {size} are {', '.join(vae.WORLDS)}; got {world!r}.")
     tiny, film = size == "tiny", world == "film"
     few = ("--set", "videos=12") if tiny else ()
-    clips, samples = ("32", 12) if tiny else ("6144", 512)
+    clips, samples = ("64", 12) if tiny else ("12288", 512)
     rendered = ("--rendered", clips, "--world", world, "--held_out", "0")
-    shards = ("--shards", FILM, "--stride", "2", "--draws", "6")
+    shards = ("--shards", FILM, "--stride", "2", "--draws", "12")
     named = {name: f"{world},{size},{name}" for name in vae.NETWORKS}
     return Scale(
         name=size,
