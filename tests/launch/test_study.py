@@ -132,7 +132,10 @@ def test_an_old_result_is_not_run_again(tmp_path, capsys, monkeypatch):
         "variant": "baseline",
         "seed": 0,
         "figures": dict.fromkeys(study.measures, 1.0),
-        "steps": [{"folder": step.folder} for step in cell.ordered()],
+        "steps": [
+            {"folder": step.folder, "kind": step.kind, "about": dict(step.about)}
+            for step in cell.ordered()
+        ],
         "seconds": 60.0,
     }
     path.write_text(json.dumps(known))
