@@ -157,6 +157,8 @@ def _table(study: Any, out: pathlib.Path) -> None:
     from pv_vae_jax.study import drawing, results, table
 
     found = results.read(study, out)
+    if old := results.outdated(study, out):
+        print(f"left out, since their configs have changed since they ran: {', '.join(old)}")
     if not found:
         raise ValueError(f"--out {out} has no results of study {study.name}.")
     told = table.text(study, found)

@@ -108,7 +108,7 @@ def write(study: Study, cell: Cell, root: pathlib.Path, out: pathlib.Path) -> pa
 
 
 def read(study: Study, out: pathlib.Path) -> dict[str, dict[int, dict[str, Any]]]:
-    """Results of the study's cells that there are: variant, then seed.
+    """Results of the study's cells that there are: variant, then seed; not of other steps.
 
     Raises:
       ValueError: a file of another family of studies.
@@ -124,8 +124,15 @@ def read(study: Study, out: pathlib.Path) -> dict[str, dict[int, dict[str, Any]]
                 f"{path} is of {result['family']}, variant {result['variant']}, not of "
                 f"{study.family}: use another --out."
             )
-        found.setdefault(cell.variant, {})[cell.seed] = result
+        if kept(cell, out):
+            found.setdefault(cell.variant, {})[cell.seed] = result
     return found
+
+
+def outdated(study: Study, out: pathlib.Path) -> list[str]:
+    """The cells whose files are of other steps: a config or a row has changed since."""
+    there = [cell for cell in study.cells if place(cell, out).exists()]
+    return [cell.name for cell in there if not kept(cell, out)]
 
 
 def values(

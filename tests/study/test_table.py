@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -76,6 +77,15 @@ def test_a_result_is_kept_only_for_the_same_steps(made):
     other = Step("score", "evaluate", ("plain", "0", own("elsewhere")), "score.json")
     assert not results.kept(Cell("plain", 0, (other,)), out)
     assert not results.kept(cell("plain", 9), out)
+
+
+def test_results_of_other_steps_are_left_out_of_the_table_and_named(made):
+    whole, _, out = made
+    other = Step("score", "evaluate", ("plain", "0", own("elsewhere")), "score.json")
+    changed = dataclasses.replace(whole, cells=(Cell("plain", 0, (other,)), *whole.cells[1:]))
+    assert results.outdated(whole, out) == []
+    assert results.outdated(changed, out) == ["plain/0"]
+    assert sorted(results.read(changed, out)["plain"]) == [1, 2]
 
 
 def test_a_result_tells_commands_without_the_machine_and_keeps_the_export(made):
