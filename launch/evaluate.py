@@ -54,6 +54,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="DIR|FILE",
         help="videos of a generator: a folder of films, or an .npz with uint8 [N, T, H, W, 3]",
     )
+    it.add_argument(
+        "--through",
+        metavar="EXPORT|NAME",
+        help="with --samples: compares them with this model's reconstructions of the videos, so "
+        "that what their decoder does to all it decodes does not count",
+    )
     it.add_argument("--out", required=True, metavar="DIR", help="folder of the results, or a URL")
     it.add_argument(
         "--list", metavar="FILE", help="keys of the videos, such as another's videos.txt"
@@ -150,7 +156,10 @@ def _evaluate(args: argparse.Namespace, command: str) -> None:
     from pv_vae_jax.evaluation import evaluate, protocol, tables
 
     used = protocol.named(args.protocol).changed(args.set)
+    if args.through and args.model:
+        raise ValueError("--through is for --samples: a --model goes through itself.")
     subjects = args.model or args.samples
+    loaded = args.model or ([args.through] if args.through else [])
     labels = [models.label_of(subject) for subject in subjects]
     for label in labels:
         if labels.count(label) > 1 or label == evaluate.REAL:
@@ -159,7 +168,7 @@ def _evaluate(args: argparse.Namespace, command: str) -> None:
         fields.by_name(given, names, flag)
         for given, names, flag in (
             (args.data, used.datasets, "--data"),
-            (args.weights, args.model or [], "--weights"),
+            (args.weights, loaded, "--weights"),
         )
     )
     setup = evaluate.Setup(
@@ -173,13 +182,17 @@ def _evaluate(args: argparse.Namespace, command: str) -> None:
         replace=args.replace,
         command=command,
     )
+    through = None
+    if args.through:
+        vae, _ = models.load(args.through, weights.get(args.through))
+        through = vae, models.label_of(args.through)
     results = []
     for subject, label in zip(subjects, labels, strict=True):
         if args.model:
             vae, about = models.load(subject, weights.get(subject))
             result = evaluate.reconstruction(setup, vae, about | {"label": label})
         else:
-            result = evaluate.generation(setup, subject, label)
+            result = evaluate.generation(setup, subject, label, through)
         results.append(result)
     if jax.process_index() == 0:
         text = tables.compared(results)

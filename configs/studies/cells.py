@@ -2,7 +2,8 @@
 
     (image) -> vae -> (tuned) -> model                          launch.train, launch.export
     vae -> latents -> generator -> samples           the encoder's latents; decoded by the model
-    samples -> generation                            FVD, KVD of I3D
+    samples -> generation, through                   FVD, KVD of I3D, to the clips and to what the
+                                                     model makes of them
     model -> reconstruction, analyses                PSNR, SSIM, LPIPS; LTD, prediction, probes
 
 A decoder that is fine-tuned behind a frozen encoder changes neither latents nor generator: its row
@@ -18,7 +19,7 @@ from configs.studies.scales import Scale, scale
 from pv_vae_jax.study.plan import Cell, Measure, Output, Step, Study, own
 
 _STAGE = "--config.stages"
-PRIMARY = ("kvd", "flow_epe", "features_flow_epe")
+PRIMARY = ("kvd", "kvd_through", "flow_epe", "features_flow_epe")
 _PROBES = "analyses/model/probes_latents/finding.json"
 _FEATURES = "analyses/model/probes_features/finding.json"
 
@@ -30,6 +31,12 @@ def _figure(title, kind, file, name, better="less", digits=3) -> Measure:
 MEASURES = {
     "kvd": _figure("KVD", "generation", "result/videos/results.json", "kvd", digits=2),
     "fvd": _figure("FVD", "generation", "result/videos/results.json", "fvd", digits=1),
+    "kvd_through": _figure(
+        "KVD to reconstructions", "through", "result/videos/results.json", "kvd", digits=2
+    ),
+    "fvd_through": _figure(
+        "FVD to reconstructions", "through", "result/videos/results.json", "fvd", digits=1
+    ),
     "flow_epe": _figure("flow probe, EPE", "analyses", _PROBES, "flow_epe"),
     "next_mse": _figure("next frame probe, MSE", "analyses", _PROBES, "next_frame_mse", digits=4),
     "tracking_area": _figure(
@@ -142,6 +149,8 @@ def _measured(model: Output, network: Step, seed: int, at: Scale) -> Iterator[St
     )
     judged = (*at.generation, "--samples", samples.file("samples/videos"), "--out", own("result"))
     yield Step("generation", "evaluate", judged, "result/videos/results.json")
+    judged = (*judged[:-1], "--through", model, "--out", own("result"))
+    yield Step("through", "evaluate", judged, "result/videos/results.json")
     judged = (*at.reconstruction, "--model", model, "--out", own("result"))
     yield Step("reconstruction", "evaluate", judged, "result/model/results.json")
     files = ("--workdir", network.file("run"), "--out", own("generator.npz"))

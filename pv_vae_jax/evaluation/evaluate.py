@@ -121,13 +121,17 @@ def reconstruction(setup: Setup, vae: VideoVAE, about: dict[str, Any]) -> dict[s
     return results.write(folder, found, rows, replaced, spent)
 
 
-def generation(setup: Setup, samples: str, label: str) -> dict[str, Any]:
+def generation(
+    setup: Setup, samples: str, label: str, through: tuple[VideoVAE, str] | None = None
+) -> dict[str, Any]:
     """Measures a generator's samples, and writes the result into ``OUT/LABEL``.
 
     Args:
       setup: of a protocol of generation.
       samples: a folder of films, or an ``.npz`` (evaluation/videos.py).
       label: of the result.
+      through: a model with its label: samples are compared with its reconstructions of the videos,
+        so that what its decoder does to all it decodes is in both; None: with the videos.
 
     Returns:
       The result, as JSON values.
@@ -140,12 +144,17 @@ def generation(setup: Setup, samples: str, label: str) -> dict[str, Any]:
     judges = {"judge": results.judged(setup.features)}
     if setup.logits is not None:
         judges["classifier"] = results.judged(setup.logits)
+    if through is not None:
+        vae = placed(through[0], used.precision)
+        judges["through"] = {"name": through[1], "sha256": trees.digest(vae.params)}
+        through = vae, through[1]
     spent = Spent()
     made = results.made(used, judges)
     real, own = Folder(setup.out / REAL), Folder(setup.out / label)
     real.open(made)
     own.open(made | {"samples": samples})
-    rows, replaced = _measured(setup, real, Looking(setup.features, None, spent), spent)
+    looking = Looking(setup.features, None, spent, through)
+    rows, replaced = _measured(setup, real, looking, spent)
     generated = measure(
         f"{used.name}, samples",
         videos.of_samples(used, samples),

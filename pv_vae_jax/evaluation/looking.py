@@ -2,7 +2,8 @@
 
 Reconstruction   result = decode(encode(clip)) on 8-bit pixels; PSNR, SSIM, LPIPS of the pair;
                  the judge's features of both
-Features alone   of clips as they are, for distances between distributions
+Features alone   of clips as they are, or of what a model makes of them, for distances between
+                 distributions
 """
 
 import dataclasses
@@ -47,7 +48,7 @@ class Reconstruction:
           ValueError: a reconstruction is not finite.
         """
         with self.spent.on("reconstructing"):
-            results = self._results(videos, clips)
+            results = reconstructed(self.vae, self.name, videos, clips)
         with self.spent.on("judging"):
             original, result = self.features(clips), self.features(results)
             lpips = np.asarray(_lpips(self.lpips, *map(local.split, (clips, results))), np.float64)
@@ -65,18 +66,6 @@ class Reconstruction:
             for i, video in enumerate(videos)
         ]
 
-    def _results(self, videos: Sequence[Video], clips: np.ndarray) -> np.ndarray:
-        again = self.vae.decode(self.vae.encode(local.split(clips)))
-        finite = np.asarray(jnp.isfinite(again).all(axis=(1, 2, 3, 4)))
-        for video, good in zip(videos, finite, strict=False):
-            if not good:
-                raise ValueError(
-                    f"the reconstruction of {video.key} by {self.name} is not finite (NaN or "
-                    "infinite pixels), so there are no figures: its weights, or its precision, are "
-                    "at fault."
-                )
-        return pixels.eight_bits(again)
-
 
 @dataclasses.dataclass
 class Looking:
@@ -86,18 +75,24 @@ class Looking:
       features: of the judge.
       classifier: of the network of the Inception Score, or None.
       spent: counts the time.
+      through: the model that clips go through before, with its name, or None.
     """
 
     features: judging.Features
     classifier: judging.Features | None
     spent: Spent
+    through: tuple[VideoVAE, str] | None = None
 
     def __call__(self, videos: Sequence[Video], clips: np.ndarray) -> list[Row]:
         """Rows of clips uint8 ``[B, T, H, W, 3]``, of which ``videos`` are the first."""
+        seen = clips
+        if self.through is not None:
+            with self.spent.on("reconstructing"):
+                seen = reconstructed(*self.through, videos, clips)
         with self.spent.on("judging"):
-            found = {"original": self.features(clips)}
+            found = {"original": self.features(seen)}
             if self.classifier is not None:
-                found["classifier"] = self.classifier(clips)
+                found["classifier"] = self.classifier(seen)
         return [
             Row(
                 video.key,
@@ -107,6 +102,25 @@ class Looking:
             )
             for i, video in enumerate(videos)
         ]
+
+
+def reconstructed(
+    vae: VideoVAE, name: str, videos: Sequence[Video], clips: np.ndarray
+) -> np.ndarray:
+    """decode(encode(clips)) on 8-bit pixels.
+
+    Raises:
+      ValueError: the reconstruction of one of ``videos``, the first of ``clips``, is not finite.
+    """
+    again = vae.decode(vae.encode(local.split(clips)))
+    finite = np.asarray(jnp.isfinite(again).all(axis=(1, 2, 3, 4)))
+    for video, good in zip(videos, finite, strict=False):
+        if not good:
+            raise ValueError(
+                f"the reconstruction of {video.key} by {name} is not finite (NaN or infinite "
+                "pixels), so there are no figures: its weights, or its precision, are at fault."
+            )
+    return pixels.eight_bits(again)
 
 
 @jax.jit

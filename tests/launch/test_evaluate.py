@@ -8,9 +8,10 @@ import sys
 import numpy as np
 import pytest
 
+import pv_vae_jax as pv
 from launch import evaluate as door
 from pv_vae_jax.checkpoint import export
-from pv_vae_jax.core import trees
+from pv_vae_jax.core import pixels, trees
 from pv_vae_jax.data import video_files
 from pv_vae_jax.evaluation import evaluate, protocol
 from pv_vae_jax.zoo import registry
@@ -123,6 +124,27 @@ def test_samples_are_measured_against_the_real_videos(tmp_path):
     np.savez(few, samples=real[:4])
     with pytest.raises(ValueError, match="samples wants 6 videos; there are 4"):
         door.main([*SMALL, *settings, "--samples", few, "--out", str(tmp_path / "out")])
+
+
+@pytest.mark.usefixtures("own_features", "judge")
+def test_what_the_decoder_does_to_all_it_decodes_does_not_count_through_it(model, tmp_path):
+    settings = ["--set", "task=generation", "--set", "speed=1,0,0"]
+    used = protocol.named("small").changed([*SMALL[3::2], "task=generation"])
+    real = np.stack([v.read() for v in evaluate.videos.of_datasets(used, {})[:6]])
+    vae = pv.load(model)
+    again = pixels.eight_bits(vae.decode(vae.encode(real)))
+    np.savez(tmp_path / "again.npz", samples=again)
+    found = {}
+    for name, more in {"as_they_are": [], "through": ["--through", model]}.items():
+        out = tmp_path / name
+        samples = ["--samples", str(tmp_path / "again.npz"), "--out", str(out)]
+        door.main([*SMALL, *settings, *samples, *more])
+        found[name] = json.loads((out / "again" / "results.json").read_text())
+    as_they_are, through = (each["figures"]["fvd"]["value"] for each in found.values())
+    assert through < 1e-3 < 10 < as_they_are
+    assert protocol.differences(*(each["protocol"] for each in found.values()))
+    with pytest.raises(ValueError, match="--through is for --samples"):
+        door.main([*SMALL, "--model", model, "--through", model, "--out", str(tmp_path / "x")])
 
 
 @pytest.mark.usefixtures("own_features", "judge")
