@@ -149,7 +149,7 @@ def _measured(model: Output, network: Step, seed: int, at: Scale) -> Iterator[St
     )
     judged = (*at.generation, "--samples", samples.file("samples/videos"), "--out", own("result"))
     yield Step("generation", "evaluate", judged, "result/videos/results.json")
-    judged = (*judged[:-1], "--through", model, "--out", own("result"))
+    judged = (*judged[:-2], "--through", model, "--out", own("result"))
     yield Step("through", "evaluate", judged, "result/videos/results.json")
     judged = (*at.reconstruction, "--model", model, "--out", own("result"))
     yield Step("reconstruction", "evaluate", judged, "result/model/results.json")

@@ -1,3 +1,4 @@
+import importlib
 import itertools
 import json
 import os
@@ -75,6 +76,18 @@ def test_every_study_is_there_at_the_size_of_the_paper(path):
     commands = [" ".join(s.command("R")) for cell in made.cells for s in cell.ordered()]
     assert any("--config=configs/pv_vae_661m.py:661m" in command for command in commands)
     assert any("configs/latte_ucf101.py:R/model-" in command for command in commands)
+
+
+@pytest.mark.parametrize("size", ["small,smooth", "small,film", "full,/data"])
+def test_the_doors_of_a_cell_understand_its_commands(size):
+    (cell,) = door.read(f"configs/study_table_4.py:{size}").chosen(["decoder/0"]).cells
+    understood = set()
+    for step in cell.ordered():
+        module, *arguments = step.command("R")
+        if step.door not in ("train", "prepare_data"):  # absl flags; several parsers
+            importlib.import_module(module).parser().parse_args(arguments)
+            understood.add(step.door)
+    assert understood == {"export", "generate", "evaluate", "analyse"}
 
 
 def test_rows_of_table_4_share_what_a_frozen_encoder_leaves_alone():
