@@ -5,6 +5,9 @@
     train     shots that begin before b, what of them is before b
     held_out  shots that begin at b or later                                              (1)
     span q of a shot = frames 17 q ... 17 q + 16 of it, none of them black                (2)
+    what may be read of it = the span, and two frames more where the shot goes on         (3)
+
+By (3) most spans have the frame after a clip of 9 frames of stride 2, for a probe of the next one.
 
 So no frame of a shot that is held out is near one that is trained on, and the rest of the shot in
 which b lies is in neither.  Spans of one shot are not independent: the shot is their source.
@@ -27,7 +30,7 @@ from pv_vae_jax.data.prepare import pieces
 from pv_vae_jax.evaluation.datasets.item import Item
 from pv_vae_jax.pretrained import packages
 
-SPAN = 17
+SPAN, MORE = 17, 2
 SPLITS = ("train", "held_out")
 FILE = "bbb.mp4"
 FRAMES, RATE = 14315, 24
@@ -73,6 +76,12 @@ def spans(shot: range) -> list[range]:
     return [s for s in found if not any(s[0] < b.stop and b.start <= s[-1] for b in BLACK)]
 
 
+def last(span: range, shot: range) -> int:
+    """The last frame that may be read of a span, equation (3)."""
+    black = (b.start - 1 for b in BLACK if b.start > span[-1])
+    return min(span[-1] + MORE, shot[-1], *black)
+
+
 def items(split: str, folder: str | None) -> list[Item]:
     """The spans of a split.
 
@@ -91,7 +100,13 @@ def items(split: str, folder: str | None) -> list[Item]:
         )
     path = str(place / FILE)
     return [
-        Item(f"bbb_{span[0]:06d}", path, span[0] / RATE, span[-1] / RATE, source=f"{shot[0]:06d}")
+        Item(
+            f"bbb_{span[0]:06d}",
+            path,
+            span[0] / RATE,
+            last(span, shot) / RATE,
+            source=f"{shot[0]:06d}",
+        )
         for shot in shots(split)
         for span in spans(shot)
     ]

@@ -69,8 +69,8 @@ def test_items_are_spans_of_a_shot_and_the_shot_is_their_source(small):
         numbers = spans.frames_of(item, entry, film.SPAN, 1)
         assert set(numbers) == frames_of(item) and numbers[0] == int(item.key[-6:])
         assert datasets.clip(item, 9, 2, 32, 32).shape == (9, 32, 32, 3)
-        with pytest.raises(ClipError, match="too short: 17 frames where 18 are needed"):
-            datasets.clip(item, 18, 1, 32, 32)
+        with pytest.raises(ClipError, match="too short: 1[79] frames where 20 are needed"):
+            datasets.clip(item, 20, 1, 32, 32)
 
 
 def test_no_training_clip_overlaps_a_held_out_one_or_shares_its_shot(small, tmp_path):
@@ -153,3 +153,10 @@ def test_shards_of_the_real_film_agree_with_its_splits(real, tmp_path):
     assert max(r[-1] for r in records["held_out"]) < film.END
     for record in itertools.chain(*records.values()):
         assert not any(record[0] < cut <= record[-1] for cut in film.CUTS)
+
+
+def test_two_frames_more_of_a_shot_can_be_read_where_it_goes_on_and_is_not_black(small):
+    shot = range(10, 60)
+    assert film.last(range(33, 50), shot) == 51
+    assert film.last(range(42, 59), shot) == 59  # the shot ends
+    assert film.last(range(12, 29), shot) == 29  # frames 30 and 31 are black
