@@ -17,7 +17,7 @@ from typing import Any
 
 import jax
 
-from pv_vae_jax.core import storage
+from pv_vae_jax.core import arrays, storage
 from pv_vae_jax.evaluation import protocol
 from pv_vae_jax.study import running
 from pv_vae_jax.study.plan import Cell, Measure, Study
@@ -91,8 +91,11 @@ def kept(cell: Cell, out: pathlib.Path) -> bool:
     path = place(cell, out)
     if not path.exists():
         return False
-    known = [step["folder"] for step in json.loads(path.read_text())["steps"]]
-    return known == [step.folder for step in cell.ordered()]
+    return _of_its_steps(cell, json.loads(path.read_text()))
+
+
+def _of_its_steps(cell: Cell, result: dict[str, Any]) -> bool:
+    return [step["folder"] for step in result["steps"]] == [s.folder for s in cell.ordered()]
 
 
 def write(study: Study, cell: Cell, root: pathlib.Path, out: pathlib.Path) -> pathlib.Path:
@@ -102,9 +105,19 @@ def write(study: Study, cell: Cell, root: pathlib.Path, out: pathlib.Path) -> pa
     for kind, file in study.exports.items():
         if (step := cell.step(kind)) is not None:
             source = root / step.folder / file
-            shutil.copyfile(source, path.with_suffix(source.suffix))
+            _keep(source, path.with_suffix(source.suffix), root)
     storage.write(path, json.dumps(collect(study, cell, root), indent=1) + "\n")
     return path
+
+
+def _keep(source: pathlib.Path, target: pathlib.Path, root: pathlib.Path) -> None:
+    """Copies an export; folders of steps that a model tells of begin with STUDY, as above."""
+    if source.suffix not in arrays.SUFFIXES:
+        shutil.copyfile(source, target)
+        return
+    text = arrays.read_text(source)
+    told = text and text.replace(f'"{root}/', '"STUDY/')
+    arrays.write(target, arrays.read(source), told)
 
 
 def read(study: Study, out: pathlib.Path) -> dict[str, dict[int, dict[str, Any]]]:
@@ -124,7 +137,7 @@ def read(study: Study, out: pathlib.Path) -> dict[str, dict[int, dict[str, Any]]
                 f"{path} is of {result['family']}, variant {result['variant']}, not of "
                 f"{study.family}: use another --out."
             )
-        if kept(cell, out):
+        if _of_its_steps(cell, result):
             found.setdefault(cell.variant, {})[cell.seed] = result
     return found
 

@@ -1,8 +1,10 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
+from pv_vae_jax.core import arrays
 from pv_vae_jax.study import drawing, results, running, table
 from pv_vae_jax.study.plan import Cell, Measure, Step, Study, own
 
@@ -96,6 +98,22 @@ def test_a_result_tells_commands_without_the_machine_and_keeps_the_export(made):
     )
     assert told["seconds"] == 60.0 and str(root) not in json.dumps(told)
     assert {"device", "cpu", "versions", "date"} <= told.keys()
+
+
+def test_a_kept_model_names_no_folder_of_the_machine_and_has_the_same_arrays(tmp_path):
+    root, out = tmp_path / "root", tmp_path / "out"
+    step = Step("model", "export", (own("model.npz"),), "model.npz")
+    each = Cell("plain", 0, (step,))
+    whole = Study("s", "f", "Is it?", (each,), {}, "plain", exports={"model": "model.npz"})
+    text = json.dumps({"init_from": f"{root}/vae-1/run", "note": "root/x"})
+    arrays.write(root / step.folder / "model.npz", {"a": np.arange(3, dtype=np.float16)}, text)
+    done = {"about": {}, "seconds": 1.0, "cores": 1, "date": "2026"}
+    (root / step.folder / running.DONE).write_text(json.dumps(done))
+    made = results.write(whole, each, root, out).with_suffix(".npz")
+    told = json.loads(arrays.read_text(made))
+    assert told == {"init_from": "STUDY/vae-1/run", "note": "root/x"}
+    (array,) = arrays.read(made).values()
+    assert array.dtype == np.float16 and array.tolist() == [0, 1, 2]
 
 
 def test_a_figure_that_is_not_there_is_a_sentence(made):
