@@ -147,10 +147,10 @@ def _measured(model: Output, network: Step, seed: int, at: Scale) -> Iterator[St
         "samples/grid.png",
         about={"samples": at.samples[0]},
     )
-    judged = (*at.generation, "--samples", samples.file("samples/videos"), "--out", own("result"))
-    yield Step("generation", "evaluate", judged, "result/videos/results.json")
-    judged = (*judged[:-2], "--through", model, "--out", own("result"))
-    yield Step("through", "evaluate", judged, "result/videos/results.json")
+    drawn = (*at.generation, "--samples", samples.file("samples/videos"))
+    for kind, against in (("generation", ()), ("through", ("--through", model))):
+        judged = (*drawn, *against, "--out", own("result"))
+        yield Step(kind, "evaluate", judged, "result/videos/results.json")
     judged = (*at.reconstruction, "--model", model, "--out", own("result"))
     yield Step("reconstruction", "evaluate", judged, "result/model/results.json")
     files = ("--workdir", network.file("run"), "--out", own("generator.npz"))

@@ -1,4 +1,4 @@
-"""The generator of a small study's cell: a Latte of 3M on kept latents of 3 x 4 x 4 places.
+"""The generator of a small study's cell: a Latte of 3M, patches of 2 x 2, on 3 x 4 x 4 latents.
 
     python -m launch.train --config=configs/studies/generator.py:TOKENIZER --workdir=DIR
         --config.data.latents=LATENTS

@@ -13,6 +13,7 @@ from pv_vae_jax.study import results, table
 from pv_vae_jax.study.plan import Study
 
 COLUMNS = 3
+SAME = {"svg.hashsalt": "pv_vae_jax"}  # names within an SVG do not depend on chance
 
 
 def draw(study: Study, found: table.Found, out: pathlib.Path) -> list[str]:
@@ -48,7 +49,7 @@ def draw(study: Study, found: table.Found, out: pathlib.Path) -> list[str]:
     axes[0, 0].invert_yaxis()
     names = [f"{study.name}.{ending}" for ending in ("svg", "png")]
     for name in names:
-        with storage.whole(out / name) as partial:
+        with matplotlib.rc_context(SAME), storage.whole(out / name) as partial:
             figure.savefig(partial, dpi=110, format=name[-3:], metadata=_still(name))
     pyplot.close(figure)
     return names
