@@ -3,8 +3,9 @@
 full,DIR             the paper's: 661M, Kinetics-400 and images, UCF101; DIR/k400, DIR/images,
                      DIR/ucf101, DIR/MPI-Sintel-complete, DIR/tapvid_davis.pkl
 small,smooth         rendered scenes, exact motion, made on the fly; 20 minutes on one CPU core
+small,smooth,13      clips of 13 frames, 4 latent steps, instead of 9; 35 minutes
 small,film           Big Buck Bunny, cut at its shots, split by time
-tiny,smooth|film   the same with a handful of updates, to see that all parts fit
+tiny,...             the same with a handful of updates, to see that all parts fit
 """
 
 import dataclasses
@@ -20,6 +21,7 @@ from configs.generator_base import base as generator_base
 from configs.studies import generator, vae
 from configs.tables import table_7_hybrid, table_7_transformer
 
+LONGER = ("13", "17")  # clips, in frames
 FILM = "data_cache/film"  # shards of launch.prepare_data (docs/results/README.md)
 
 
@@ -29,7 +31,7 @@ class Scale:
 
     Attributes:
       name: of the size.
-      world: of the clips.
+      world: of the clips; their length too where it is another.
       networks: of the video VAE, name to config.
       vae: what launch.train is told besides.
       image: whether a stage of images comes first.
@@ -94,25 +96,33 @@ def _told(networks: dict[str, ConfigDict], generator_config: ConfigDict) -> dict
     }
 
 
-def _on_a_core(size: str, world: str) -> Scale:
+def _on_a_core(size: str, world: str, frames: str) -> Scale:
     if world not in vae.WORLDS:
         raise ValueError(f"the worlds of {size} are {', '.join(vae.WORLDS)}; got {world!r}.")
-    tiny, film = size == "tiny", world == "film"
+    if frames not in ("9", *(() if world == "film" else LONGER)):
+        raise ValueError(
+            f"clips of a study have 9 frames, in smooth also {', '.join(LONGER)}; "
+            f"got {frames!r} for {world}."
+        )
+    tiny, film, usual = size == "tiny", world == "film", frames == "9"
     few = ("--set", "videos=12") if tiny else ()
+    few += () if usual else ("--set", f"frames={frames}")
+    stages = () if usual else ("predictive", "decoder", "generator")
+    longer = [f"--config.stages.{stage}.data.frames={frames}" for stage in stages]
     clips, samples = ("64", 12) if tiny else ("12288", 512)
     rendered = ("--rendered", clips, "--world", world, "--held_out", "0")
     shards = ("--shards", FILM, "--stride", "2", "--draws", "12")
     named = {name: f"{world},{size},{name}" for name in vae.NETWORKS}
     return Scale(
         name=size,
-        world=world,
+        world=world if usual else f"{world}_{frames}",
         networks={name: f"configs/studies/vae.py:{argument}" for name, argument in named.items()},
-        vae=(f"--config.data.shards={FILM}",) if film else (),
+        vae=(*((f"--config.data.shards={FILM}",) if film else ()), *longer[:2]),
         image=False,
-        generator=("--config=configs/studies/generator.py:", f",{size}", ()),
+        generator=("--config=configs/studies/generator.py:", f",{size}", (*longer[2:],)),
         latents=(
             *(shards if film else rendered),
-            *"--frames 9 --height 32 --width 32 --batch 32".split(),
+            *f"--frames {frames} --height 32 --width 32 --batch 32".split(),
         ),
         samples=(samples, 64),
         generation=("--protocol", f"{world}-gen", *few, "--batch", "8"),
@@ -165,14 +175,15 @@ def _of_the_paper(folder: str) -> Scale:
 
 
 def scale(argument: str) -> Scale:
-    """``SIZE,WORLD`` or ``full,DIR``.
+    """``SIZE,WORLD``, ``SIZE,WORLD,FRAMES`` or ``full,DIR``.
 
     Raises:
-      ValueError: another size or world.
+      ValueError: another size, world or length of clips.
     """
     size, comma, world = argument.partition(",")
     if size == "full":
         return _of_the_paper(world or "/data")
     if size not in vae.STEPS:
         raise ValueError(f"a study has the sizes full, {', '.join(vae.STEPS)}; got {size!r}.")
-    return _on_a_core(size, world if comma else "smooth")
+    world, _, frames = world.partition(",")
+    return _on_a_core(size, world if comma else "smooth", frames or "9")

@@ -1,3 +1,4 @@
+import copy
 import importlib
 import itertools
 import json
@@ -11,11 +12,13 @@ import time
 import numpy as np
 import pytest
 
+from configs import pv_vae_661m
 from configs.studies import cells, generator, rows, scales, vae
 from launch import study as door
 from pv_vae_jax.core import arrays
 from pv_vae_jax.study.plan import Step
 from pv_vae_jax.training.vae_run import VAERun
+from pv_vae_jax.withholding.law import Withholding
 
 STUDIES = sorted(pathlib.Path("configs").glob("study_*.py"))
 
@@ -78,7 +81,7 @@ def test_every_study_is_there_at_the_size_of_the_paper(path):
     assert any("configs/latte_ucf101.py:R/model-" in command for command in commands)
 
 
-@pytest.mark.parametrize("size", ["small,smooth", "small,film", "full,/data"])
+@pytest.mark.parametrize("size", ["small,smooth", "small,smooth,13", "small,film", "full,/data"])
 def test_the_doors_of_a_cell_understand_its_commands(size):
     (cell,) = door.read(f"configs/study_table_4.py:{size}").chosen(["decoder/0"]).cells
     understood = set()
@@ -100,6 +103,37 @@ def test_rows_of_table_4_share_what_a_frozen_encoder_leaves_alone():
     assert unfrozen.step("generator") != motion.step("generator")
     assert motion.step("samples") != decoder.step("samples")
     assert found["baseline"].step("generator") == found["baseline_decoder"].step("generator")
+
+
+@pytest.mark.parametrize(("argument", "most"), [("", [3, 1, 2]), (":full,/data", [4, 2, 3])])
+def test_rows_of_table_5_withhold_different_amounts(argument, most):
+    study = door.read(f"configs/study_table_5.py{argument}")
+    config = pv_vae_661m.get_config() if argument else vae.get_config("smooth")
+    found = {}
+    for cell in study.cells:
+        flags = [a for a in cell.step("vae").arguments if isinstance(a, str) and ".stages." in a]
+        stage = overridden(copy.deepcopy(config), flags).stages.predictive
+        law = Withholding(**stage.withholding)
+        found[cell.variant] = law.range_of_k((stage.data.frames - 1) // 4, step=0)
+    assert list(found.values()) == [(0, k) for k in most]
+
+
+def test_longer_clips_reach_every_door_and_have_a_family_of_their_own():
+    study = door.read("configs/study_table_5.py:tiny,smooth,13")
+    assert study.family == "tiny_smooth_13"
+    for step in study.cells[0].ordered():
+        told = " ".join(step.command("R"))
+        stages = {"vae": "predictive", "tuned": "decoder", "generator": "generator"}
+        if step.kind in stages:
+            assert f"--config.stages.{stages[step.kind]}.data.frames=13" in told
+        elif step.kind == "latents":
+            assert "--frames 13" in told
+        elif step.kind in ("generation", "through", "reconstruction", "analyses"):
+            assert "--set frames=13" in told
+    with pytest.raises(ValueError, match="have 9 frames, in smooth also 13, 17; got '11' for smo"):
+        scales.scale("tiny,smooth,11")
+    with pytest.raises(ValueError, match="got '13' for film"):
+        scales.scale("tiny,film,13")
 
 
 def test_seeds_and_sizes_reach_every_training_of_a_cell():
