@@ -16,7 +16,7 @@ ROWS = (
     ("decoder", 5),
     ("motion", 3),
     ("predictive", 3),
-    ("baseline_decoder", 3),
+    ("baseline_decoder", 5),
     ("baseline_motion", 3),
     ("unfrozen", 3),
 )

@@ -112,6 +112,7 @@ def text(study: Study, found: Found) -> str:
                 found,
                 others,
                 lambda v, n, m: _differs(difference(found, v, study.control, n), m),
+                study.control,
             ),
         ]
     return "\n\n".join(parts)
@@ -121,11 +122,12 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _table(study: Study, found: Found, variants: Sequence[str], of: Any) -> str:
-    """A column for each variant, a row for each measure."""
+def _table(study: Study, found: Found, variants: Sequence[str], of: Any, pair: str = "") -> str:
+    """A column for each variant, a row for each measure; seeds are those that ``pair`` has too."""
     rows = [["", *(study.titles.get(variant, variant) for variant in variants)]]
     rows.append(["---"] * len(rows[0]))
-    rows.append(["seeds", *(str(len(found[variant])) for variant in variants)])
+    shared = [set(found[variant]) & set(found.get(pair, found[variant])) for variant in variants]
+    rows.append(["seeds", *(str(len(seeds)) for seeds in shared)])
     marks = {"less": " ↓", "more": " ↑", "": ""}
     for name, measure in study.measures.items():
         if any(seeds_of(found, variant, name) for variant in variants):

@@ -58,6 +58,8 @@ def test_differences_are_of_common_seeds_only(made):
     # t quantile of 1 degree of freedom 12.7062; standard deviation of (1, 3) is sqrt(2).
     assert difference.high - difference.mean == pytest.approx(12.7062, rel=1e-4)
     assert table.difference(found, "plain", "plain", "fvd") is None
+    del found["plain"][2]
+    assert "| seeds | 1 |" in table.text(whole, found).split("Difference from")[1]
 
 
 def test_the_table_marks_only_differences_whose_interval_excludes_zero(made):
