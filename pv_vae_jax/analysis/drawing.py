@@ -16,7 +16,7 @@ import numpy as np
 from pv_vae_jax.analysis.activation import NAMES
 from pv_vae_jax.analysis.finding import Finding
 from pv_vae_jax.analysis.prediction import RULES
-from pv_vae_jax.core import storage
+from pv_vae_jax.core import figures, storage
 
 ENDINGS = ("png", "svg")
 GREYS = ("0.35", "0.65")
@@ -61,9 +61,8 @@ def saved(out: Any, name: str, panels: int, fill: Callable[[Any], None]) -> list
         if axis.get_legend_handles_labels()[0]:
             axis.legend(fontsize=7, framealpha=0.6)
     names = [f"{name}.{ending}" for ending in ENDINGS]
-    for file, ending in zip(names, ENDINGS, strict=True):
-        with storage.whole(storage.path(out) / file) as partial:
-            figure.savefig(partial, dpi=120, format=ending)
+    for file in names:
+        figures.write(figure, storage.path(out) / file, dpi=120)
     pyplot.close(figure)
     return names
 

@@ -6,10 +6,9 @@ Of several runs each has its own kind of line, so that a run with a term lies ov
 
 import dataclasses
 import json
-import os
 from collections.abc import Sequence
 
-from pv_vae_jax.core import storage
+from pv_vae_jax.core import figures, storage
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,8 +113,7 @@ def draw(
         _draw_panel(axis, panel, histories)
     for axis in axes.flat[len(full) :]:
         axis.axis("off")
-    with storage.whole(path) as partial:
-        figure.savefig(partial, dpi=80, format=os.fspath(path).rsplit(".", 1)[-1])
+    figures.write(figure, path, dpi=80)
     pyplot.close(figure)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pv_vae_jax.core import storage
+from pv_vae_jax.core import figures
 from pv_vae_jax.evaluation.seams import Seams
 from pv_vae_jax.evaluation.spectrum import Spectrum
 
@@ -67,6 +67,5 @@ def _pyplot():
 
 
 def _save(figure, path: str | os.PathLike) -> None:
-    with storage.whole(path) as partial:
-        figure.savefig(partial, format="png", dpi=80)
+    figures.write(figure, path, dpi=80)
     _pyplot().close(figure)

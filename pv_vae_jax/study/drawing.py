@@ -8,12 +8,11 @@ import math
 import pathlib
 from typing import Any
 
-from pv_vae_jax.core import storage
+from pv_vae_jax.core import figures
 from pv_vae_jax.study import results, table
 from pv_vae_jax.study.plan import Study
 
 COLUMNS = 3
-SAME = {"svg.hashsalt": "pv_vae_jax"}  # names within an SVG do not depend on chance
 
 
 def draw(study: Study, found: table.Found, out: pathlib.Path) -> list[str]:
@@ -49,15 +48,9 @@ def draw(study: Study, found: table.Found, out: pathlib.Path) -> list[str]:
     axes[0, 0].invert_yaxis()
     names = [f"{study.name}.{ending}" for ending in ("svg", "png")]
     for name in names:
-        with matplotlib.rc_context(SAME), storage.whole(out / name) as partial:
-            figure.savefig(partial, dpi=110, format=name[-3:], metadata=_still(name))
+        figures.write(figure, out / name, dpi=110)
     pyplot.close(figure)
     return names
-
-
-def _still(name: str) -> dict[str, Any]:
-    """The date is left out, so that the same results are the same file."""
-    return {"Date": None} if name.endswith("svg") else {}
 
 
 def _panel(axis: Any, study: Study, found: table.Found, variants: list[str], name: str) -> None:
