@@ -42,10 +42,9 @@ def test_mask_and_slice_agree(module, params, withheld):
     mask_and_slice_agree(module, params, withheld)
 
 
-@pytest.mark.parametrize("withheld", [1, pytest.param(2, marks=pytest.mark.slow)])
-@pytest.mark.parametrize(
-    "build", [tiny.transformer, pytest.param(tiny.hybrid, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("withheld", [1, 2])
+@pytest.mark.parametrize("build", [tiny.transformer, tiny.hybrid])
 def test_mask_and_slice_agree_with_transformer_blocks(build, withheld):
     # of one token alone the softmax is 1, and its gradient nothing but rounding
     mask_and_slice_agree(build(), tiny.params(build()), withheld, size=32)

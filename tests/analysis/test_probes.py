@@ -65,6 +65,7 @@ def never(monkeypatch):
     return start
 
 
+@pytest.mark.slow
 def test_a_finding_has_figures_of_all_tasks_over_seeds(whole):
     out, found = whole
     assert found == finding.read(out / "pixels", "probes_latents")

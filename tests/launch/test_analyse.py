@@ -32,6 +32,7 @@ def command(place, *more):
     return ["--model", *models, *SMALL, *(more or ONLY), "--out", str(place / "out")]
 
 
+@pytest.mark.slow
 def test_two_models_go_through_everything_and_a_second_command_computes_nothing(
     place, capsys, monkeypatch
 ):

@@ -21,6 +21,7 @@ def smaller(monkeypatch):
     monkeypatch.setitem(latte_sizes.SIZES, "latte_tiny", size)
 
 
+@pytest.mark.slow
 def test_an_update_is_measured_in_full(smaller):
     (row,) = generator.measure(arguments("--latents", "t4s16c64", "--updates", "2"))
     assert (row.latents, row.patch, row.tokens) == ("t4s16c64", 1, 2)

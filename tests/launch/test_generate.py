@@ -55,6 +55,7 @@ def films_of(folder):
     return {path.name: path.read_bytes() for path in sorted((folder / "videos").glob("*.mp4"))}
 
 
+@pytest.mark.slow
 def test_a_killed_run_of_a_generator_resumes_bit_for_bit(place, whole):
     config = f"{CONFIG}:{place / 'vae.npz'},12"
     killed = runs.start(place / "killed", config=config)

@@ -48,6 +48,7 @@ def assert_same(ours, theirs):
         np.testing.assert_array_equal(leaf, theirs[path])
 
 
+@pytest.mark.slow
 def test_a_checkpoint_becomes_an_export_and_goes_back_under_either_names(
     small, checkpoint, tmp_path, capsys
 ):
@@ -90,6 +91,7 @@ def config_of(small, **fields):
     return config
 
 
+@pytest.mark.slow
 def test_predictive_training_starts_from_a_public_checkpoint_with_a_fresh_token(checkpoint, small):
     config = config_of(small)
     config["stages"]["predictive"]["init_from"] = checkpoint

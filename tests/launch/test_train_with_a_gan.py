@@ -3,6 +3,7 @@
 import shutil
 
 import numpy as np
+import pytest
 
 from tests.launch import runs
 
@@ -20,6 +21,7 @@ ARGUMENTS = [
 ]
 
 
+@pytest.mark.slow
 def test_a_run_with_discriminator_lecam_and_accumulation_resumes_bit_for_bit(tmp_path):
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
     config = f"{runs.CONFIG}:4"

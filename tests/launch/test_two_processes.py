@@ -36,6 +36,7 @@ def records(workdir):
     return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_two_processes_with_two_buckets_stop_at_one_step_and_go_on(tmp_path):
     workdir = tmp_path / "run"
     processes = two(workdir)

@@ -76,6 +76,7 @@ def test_stages_follow_the_fields_in_both_halves():
     assert params["decoder"]["conv_out"]["kernel"].shape[-1] == 12
 
 
+@pytest.mark.slow
 def test_without_blocks_attention_and_activation_a_linear_head_makes_the_decoder_linear():
     def decoder(head):
         module = small(head=head, decoder_blocks=(0, 0))

@@ -162,7 +162,14 @@ def plain():
     return value, trees.flatten(gradient)
 
 
-@pytest.mark.parametrize(("remat", "scan"), [("block", False), ("none", True), ("block", True)])
+@pytest.mark.parametrize(
+    ("remat", "scan"),
+    [
+        ("block", True),
+        pytest.param("block", False, marks=pytest.mark.slow),
+        pytest.param("none", True, marks=pytest.mark.slow),
+    ],
+)
 def test_no_form_changes_a_value_a_gradient_or_a_path(plain, remat, scan):
     value, gradient = plain
     module = network(depth=6, remat=remat, scan=scan)

@@ -43,6 +43,7 @@ def test_many_devices_have_the_gradients_and_losses_of_one(model, fsdp):
         assert moved["all-gather"] <= 3072 * 8 and "all-to-all" not in moved
 
 
+@pytest.mark.slow
 def test_a_gan_on_2x4_with_fsdp_has_the_gradients_and_losses_of_one_device():
     found, _ = compare("gan", 4, True, linear=False)
     assert not found

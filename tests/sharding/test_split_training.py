@@ -25,6 +25,7 @@ def compare(kind, split, fsdp=True):
     return parity.differences(parity.on_one_device(kind, False, form), many)
 
 
+@pytest.mark.slow
 def test_a_step_on_split_rows_with_fsdp_has_the_gradients_and_losses_of_one_device():
     assert not compare("plain", "rows")
 

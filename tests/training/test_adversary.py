@@ -169,6 +169,7 @@ def test_a_nan_in_the_discriminator_is_counted_and_leaves_the_generator_as_witho
         np.testing.assert_allclose(leaf, trees.flatten(plain.params)[path], atol=2e-5)
 
 
+@pytest.mark.slow
 def test_micro_batches_give_the_discriminators_update_of_the_whole_batch(networks):
     # the adaptive weight and hinge's mean are per micro-batch: with a fixed one both agree
     settings = {"balance": "fixed", "loss": "non_saturating"}

@@ -1,6 +1,7 @@
 """The update of a generator: the closed form of a Gaussian, cached = computed, micro-batches."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -33,18 +34,23 @@ def network(**changes):
     return latte_sizes.build("latte_tiny", **(fields | changes))
 
 
-def state_of(module, stage, mean=0.0, std=1.0):
+@functools.cache
+def params_of(module):
+    """Parameters of a network that answers; a fresh one says 0 whatever it is given."""
     params = jax.jit(lambda key: latte_sizes.initial(module, key))(jax.random.key(0))
-    # a fresh network says 0 whatever it is given; here it answers
     for name, layer in params["final"].items():
         key = rng.stream_key(1, name)
         params["final"][name] = layer | {
             "kernel": 0.1 * jax.random.normal(key, layer["kernel"].shape)
         }
+    return params
+
+
+def state_of(module, stage, mean=0.0, std=1.0):
     channels = module.channels
     statistics = np.full(channels, mean, np.float32), np.full(channels, std, np.float32)
     # the learning rate of step 0 is 0
-    return states.start(params, *statistics, stage).replace(step=jnp.int32(5))
+    return states.start(params_of(module), *statistics, stage).replace(step=jnp.int32(5))
 
 
 def latent_batch(count=4, channels=4, scale=1.0, label=-1):
@@ -58,7 +64,10 @@ def latent_batch(count=4, channels=4, scale=1.0, label=-1):
     )
 
 
+@functools.cache
 def step_of(module, stage, tokenizer=None):
+    """One program for all tests of the same update."""
+
     def step(state, batch, encoder=None):
         return diffusion_step.train_step(module, tokenizer, stage, 0, state, batch, encoder)
 

@@ -172,6 +172,7 @@ def test_round_trip_through_a_file_is_exact_and_its_loss_is_ignored(vae, tmp_pat
         np.testing.assert_array_equal(leaf, ours[name])
 
 
+@pytest.mark.slow
 def test_a_stream_in_the_chunks_of_the_reference_gives_its_result(vae, golden):
     video = clip(25)
     mean = list(vae.encode_stream([video[:, :9], video[:, 9:17], video[:, 17:]]))

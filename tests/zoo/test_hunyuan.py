@@ -77,7 +77,8 @@ def test_decode_of_a_loaded_checkpoint_equals_the_reference_without_its_tiles(
     np.testing.assert_allclose(found, golden[f"video_{frames}"], rtol=0, atol=5e-5)
 
 
-@pytest.mark.parametrize("tile", [4, pytest.param(16, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("tile", TILED)
 def test_long_clips_go_through_the_tiles_of_the_reference(vae, golden, tile):
     batch, *shape = TILED[tile]
     video = rule.clip(SEED, *shape, batch)
@@ -253,6 +254,7 @@ def test_group_norm_divides_by_the_root_of_variance_plus_eps():
     assert np.std(found) < 0.8
 
 
+@pytest.mark.slow
 def test_remat_changes_no_gradient_and_bfloat16_stays_near():
     x = 2 * rule.normal(0, 1, 2, 2, 3, 8)
     form = {"features": 16, "count": 2, "groups": 4, "attention": True}

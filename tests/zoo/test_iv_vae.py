@@ -132,6 +132,7 @@ PLANS = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.slow
 @PLANS
 def test_streamed_moments_equal_those_of_the_whole_clip(model, moments, groups):
     video = reference.clip(3)

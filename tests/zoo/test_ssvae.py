@@ -163,9 +163,8 @@ def chunks(x, *sizes):
     return np.split(x, np.cumsum(sizes)[:-1], axis=1)
 
 
-@pytest.mark.parametrize(
-    "plan", [(1, 4, 4, 4, 4), pytest.param((5, 8, 4), marks=pytest.mark.slow)], ids=str
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("plan", [(1, 4, 4, 4, 4), (5, 8, 4)], ids=str)
 def test_a_stream_equals_the_whole_clip(vae, decode, plan):
     parts = streaming.encode_stream(vae.module, vae.params, chunks(clip(17), *plan))
     mean = np.concatenate([part.mean for part in parts], axis=1)
@@ -259,6 +258,7 @@ def test_up_repeats_each_frame_but_the_first(time):
     close(y - duplicate(x, 4, (time, 2), True), wanted, 1e-6)
 
 
+@pytest.mark.slow
 def test_bfloat16_gives_float32_video_to_its_precision(vae, decode):
     module = registry.build("ssvae", **FIELDS, dtype="bfloat16")
     half = jax.jit(module.apply)({"params": vae.params}, clip(1))
