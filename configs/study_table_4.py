@@ -13,9 +13,9 @@ from configs.studies import cells
 QUESTION = "Does a generator do better on the latents of a VAE that was trained to predict?"
 ROWS = (
     ("baseline", 5),
-    ("decoder", 5),
-    ("motion", 3),
     ("predictive", 3),
+    ("motion", 3),
+    ("decoder", 5),
     ("baseline_decoder", 5),
     ("baseline_motion", 3),
     ("unfrozen", 3),
