@@ -107,8 +107,11 @@ def _on_a_core(size: str, world: str, frames: str) -> Scale:
     tiny, film, usual = size == "tiny", world == "film", frames == "9"
     few = ("--set", "videos=12") if tiny else ()
     few += () if usual else ("--set", f"frames={frames}")
-    stages = () if usual else ("predictive", "decoder", "generator")
-    longer = [f"--config.stages.{stage}.data.frames={frames}" for stage in stages]
+
+    def longer(*stages: str) -> tuple[str, ...]:
+        flags = (f"--config.stages.{stage}.data.frames={frames}" for stage in stages)
+        return () if usual else tuple(flags)
+
     clips, samples = ("64", 12) if tiny else ("12288", 512)
     rendered = ("--rendered", clips, "--world", world, "--held_out", "0")
     shards = ("--shards", FILM, "--stride", "2", "--draws", "12")
@@ -117,9 +120,9 @@ def _on_a_core(size: str, world: str, frames: str) -> Scale:
         name=size,
         world=world if usual else f"{world}_{frames}",
         networks={name: f"configs/studies/vae.py:{argument}" for name, argument in named.items()},
-        vae=(*((f"--config.data.shards={FILM}",) if film else ()), *longer[:2]),
+        vae=(f"--config.data.shards={FILM}",) if film else longer("predictive", "decoder"),
         image=False,
-        generator=("--config=configs/studies/generator.py:", f",{size}", (*longer[2:],)),
+        generator=("--config=configs/studies/generator.py:", f",{size}", longer("generator")),
         latents=(
             *(shards if film else rendered),
             *f"--frames {frames} --height 32 --width 32 --batch 32".split(),

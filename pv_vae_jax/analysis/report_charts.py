@@ -14,6 +14,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from pv_vae_jax.core import figures
+
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 NAMES = {
     "#010101": "ink", "#010102": "quiet", "#010103": "rule",
@@ -38,8 +40,8 @@ def settings() -> dict[str, Any]:
 
     ink, quiet, rule, *series = list(NAMES)[:9]
     return {
+        **figures.SAME,
         "svg.fonttype": "none",
-        "svg.hashsalt": "pv_vae_jax",
         "savefig.transparent": True,
         "axes.prop_cycle": cycler(color=series),
         "axes.spines.top": False,
