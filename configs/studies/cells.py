@@ -4,7 +4,7 @@
     vae -> latents -> generator -> samples           the encoder's latents; decoded by the model
     samples -> generation, through                   FVD, KVD of I3D, to the clips and to what the
                                                      model makes of them
-    model -> reconstruction, analyses                PSNR, SSIM, LPIPS; LTD, prediction, probes
+    model -> reconstruction, (live), analyses        PSNR, SSIM, LPIPS; LTD, prediction, probes
 
 A decoder that is fine-tuned behind a frozen encoder changes neither latents nor generator: its row
 shares both with the row before it (pv_vae_jax/study/plan.py), as in the paper.
@@ -67,6 +67,10 @@ MEASURES = {
     "psnr": _figure("PSNR", "reconstruction", "result/model/results.json", "psnr", "more", 2),
     "lpips": _figure("LPIPS", "reconstruction", "result/model/results.json", "lpips"),
     "rfvd": _figure("rFVD", "reconstruction", "result/model/results.json", "rfvd", digits=1),
+    "live_psnr": _figure(
+        "PSNR, live action", "live", "result/model/results.json", "psnr", "more", 2
+    ),
+    "live_lpips": _figure("LPIPS, live action", "live", "result/model/results.json", "lpips"),
 }
 
 
@@ -77,7 +81,7 @@ def cell(name: str, seed: int, at: Scale) -> Cell:
     fields = rows.flags(row.model, "model.fields")
     config = f"--config={at.networks[row.network]}"
     common = (config, *at.vae, own("run", "--workdir="), seeded, *fields)
-    fewer = {} if row.share == 1 else {"steps": round(row.share * at.updates["vae"])}
+    budget = {} if row.share == 1 else {"steps": round(row.share * at.updates["vae"])}
 
     def train(kind: str, stage: str, before: Step | None, changes: Mapping[str, Any]) -> Step:
         start = () if before is None else (before.file("run", f"{_STAGE}.{stage}.init_from="),)
@@ -96,7 +100,7 @@ def cell(name: str, seed: int, at: Scale) -> Cell:
         )
 
     image = train("image", "image", None, {}) if at.image else None
-    first = train("vae", "predictive", image, {**row.predictive, **fewer})
+    first = train("vae", "predictive", image, {**row.predictive, **budget})
     encoder = last = _export(first)
     if row.tuned:
         free = {"trainable": ".*", "weights.kl": at.kl} if row.tuned == "all" else {}
@@ -151,8 +155,10 @@ def _measured(model: Output, network: Step, seed: int, at: Scale) -> Iterator[St
     for kind, against in (("generation", ()), ("through", ("--through", model))):
         judged = (*drawn, *against, "--out", own("result"))
         yield Step(kind, "evaluate", judged, "result/videos/results.json")
-    judged = (*at.reconstruction, "--model", model, "--out", own("result"))
-    yield Step("reconstruction", "evaluate", judged, "result/model/results.json")
+    for kind, by in (("reconstruction", at.reconstruction), ("live", at.live)):
+        if by:
+            judged = (*by, "--model", model, "--out", own("result"))
+            yield Step(kind, "evaluate", judged, "result/model/results.json")
     files = ("--workdir", network.file("run"), "--out", own("generator.npz"))
     exported = Step("network", "export", files, "generator.npz").file("generator.npz")
     looked = ("--model", model, "--generator", exported, *at.analyses, "--out", own("analyses"))
@@ -179,6 +185,7 @@ def study(
     """
     at = scale(argument)
     shown = {each: MEASURES[each] for each in measures or MEASURES}
+    shown = {name: each for name, each in shown.items() if at.live or each.kind != "live"}
     primary = [each for each in PRIMARY if each in shown]
     made = [cell(row, seed, at) for row, seed in _grid(variants)]
     exports = {"model": "model.npz", "samples": "samples/grid.png"}

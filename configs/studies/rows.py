@@ -72,11 +72,11 @@ ROWS = {
         paper=_TABLE_4.format("178.86", "4.03", "33.02", "0.022"),
     ),
     "hybrid": Row("hybrid", network="hybrid", tuned="decoder"),
-    # Figure 5: more training of either; the whole of it is "baseline" and "motion".
-    "baseline_quarter": Row("baseline, a quarter of the updates", _PLAIN, share=0.25),
+    # Figure 5: less and more training of either; between them are "baseline" and "motion".
     "baseline_half": Row("baseline, half of the updates", _PLAIN, share=0.5),
-    "motion_quarter": Row("predictive + motion, a quarter of the updates", share=0.25),
+    "baseline_double": Row("baseline, twice the updates", _PLAIN, share=2.0),
     "motion_half": Row("predictive + motion, half of the updates", share=0.5),
+    "motion_double": Row("predictive + motion, twice the updates", share=2.0),
     # What the authors left open.
     "condition_aware": Row("condition-aware padding", model={"padding": "causal"}, tuned="decoder"),
     "suffix_loss": Row("loss on withheld frames alone", {"withholding.loss": "withheld"}),

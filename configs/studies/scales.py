@@ -4,7 +4,7 @@ full,DIR             the paper's: 661M, Kinetics-400 and images, UCF101; DIR/k40
                      DIR/ucf101, DIR/MPI-Sintel-complete, DIR/tapvid_davis.pkl
 small,smooth         rendered scenes, exact motion, made on the fly; 20 minutes on one CPU core
 small,smooth,13      clips of 13 frames, 4 latent steps, instead of 9; 35 minutes
-small,film           Big Buck Bunny, cut at its shots, split by time
+small,film           Big Buck Bunny, cut at its shots, split by time; judged on live action too
 tiny,...             the same with a handful of updates, to see that all parts fit
 """
 
@@ -40,6 +40,7 @@ class Scale:
       samples: how many are drawn, and at once.
       generation: arguments of launch.evaluate for samples.
       reconstruction: the same for the model.
+      live: the same for the model on another kind of clips; empty for none.
       analyses: arguments of launch.analyse.
       updates: of each kind of training, for the results.
       configs: the text of the configs, by network of the video VAE, and "generator".
@@ -56,6 +57,7 @@ class Scale:
     samples: tuple[int, int]
     generation: tuple[str, ...]
     reconstruction: tuple[str, ...]
+    live: tuple[str, ...]
     analyses: tuple[str, ...]
     updates: dict[str, int]
     configs: dict[str, str]
@@ -130,6 +132,7 @@ def _on_a_core(size: str, world: str, frames: str) -> Scale:
         samples=(samples, 64),
         generation=("--protocol", f"{world}-gen", *few, "--batch", "8"),
         reconstruction=("--protocol", f"{world}-recon", *few, "--batch", "8"),
+        live=("--protocol", "live-recon", *few, "--batch", "8") if film else (),
         analyses=(
             *("--protocol", f"{world}-ltd", *few, "--only", "ltd,prediction,probes"),
             *("--batch", "8", "--grid", "8", "--clips", *(("6", "3") if tiny else ("1024", "128"))),
@@ -161,6 +164,7 @@ def _of_the_paper(folder: str) -> Scale:
         samples=(2048, 16),
         generation=("--protocol", "ucf101-gen", "--data", f"{folder}/ucf101"),
         reconstruction=("--protocol", "k400-recon-256", "--data", f"{folder}/k400"),
+        live=(),
         analyses=(
             *("--protocol", "k400-ltd", "--data", f"{folder}/k400", "--budget", "full"),
             *("--sintel", f"{folder}/MPI-Sintel-complete"),

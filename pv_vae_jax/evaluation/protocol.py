@@ -173,6 +173,17 @@ PROTOCOLS = {
         *_of_studies("smooth", videos=512),
         *_of_studies("film", videos=464, stride=2),
         Protocol(
+            "live-recon",
+            datasets=("live_action",),
+            split="",
+            videos=18,
+            frames=9,
+            stride=2,
+            height=32,
+            width=32,
+            speed=(8, 0, 0),
+        ),
+        Protocol(
             "small-gen",
             task="generation",
             datasets=("shipped",),

@@ -6,7 +6,15 @@
 What to get and where to put it: docs/datasets.md.
 """
 
-from pv_vae_jax.evaluation.datasets import film, kinetics, real_estate, rendered, shipped, ucf101
+from pv_vae_jax.evaluation.datasets import (
+    film,
+    kinetics,
+    live_action,
+    real_estate,
+    rendered,
+    shipped,
+    ucf101,
+)
 from pv_vae_jax.evaluation.datasets.item import Item
 from pv_vae_jax.evaluation.datasets.reading import FILTER, clip
 
@@ -18,6 +26,7 @@ _SETS = {
     "realestate10k": real_estate,
     "film": film,
     "shipped": shipped,
+    "live_action": live_action,
     **rendered.SETS,
 }
 NAMES = tuple(_SETS)
@@ -31,7 +40,7 @@ def items(name: str, split: str, folder: str | None) -> list[Item]:
       name: one of ``NAMES``.
       split: one of ``SPLITS[name]``; a data set that has none there takes any.
       folder: where the data lies, a path or a URL; None for the place that the data set has of its
-        own (film, shipped), and where it needs none (rendered).
+        own (film, shipped, live_action), and where it needs none (rendered).
 
     Raises:
       ValueError: another name or split, no folder where one is needed, or a list that cannot be

@@ -7,7 +7,7 @@ from pv_vae_jax.core import cache
 from pv_vae_jax.data import manifest, rendered, sources, video_files
 from pv_vae_jax.data.clips import ClipError
 from pv_vae_jax.evaluation import datasets
-from pv_vae_jax.evaluation.datasets import shipped, spans
+from pv_vae_jax.evaluation.datasets import live_action, shipped, spans
 from pv_vae_jax.pretrained import packages
 from tests.data import films
 
@@ -60,6 +60,14 @@ def test_items_are_consecutive_spans_of_17_frames(tmp_path, monkeypatch):
             datasets.clip(item, 18, 1, 48, 64)
 
 
+def test_live_action_is_what_is_shipped_without_the_drawn_film(tmp_path, monkeypatch):
+    assert live_action.DRAWN in shipped.FILMS
+    two_films(tmp_path, monkeypatch)
+    monkeypatch.setattr(live_action, "DRAWN", "aa")
+    all_of_them = datasets.items("shipped", "", str(tmp_path))
+    assert datasets.items("live_action", "", str(tmp_path)) == all_of_them[2:]
+
+
 def test_no_span_holds_a_cut():
     film = shipped.Film("", 75, fractions.Fraction(25), cuts=(20, 36, 37))
     assert film.starts() == [0, 37, 54]
@@ -102,4 +110,4 @@ def test_an_unknown_name_or_split_is_answered_with_those_that_there_are():
     with pytest.raises(ValueError, match="realestate10k has the splits train, test; got 'val'"):
         datasets.items("realestate10k", "val", None)
     assert datasets.NAMES[:3] == ("kinetics400", "ucf101", "realestate10k")
-    assert datasets.NAMES[3:] == ("film", "shipped", "rendered", "smooth")
+    assert datasets.NAMES[3:] == ("film", "shipped", "live_action", "rendered", "smooth")
