@@ -1,7 +1,10 @@
 """The spans of ``shipped`` that a camera took: bikes and carphone_pristine.
 
-What a model that was trained on a drawn film (film.py) makes of the other kind.
+What a model that was trained on a drawn film (film.py) makes of the other kind.  As there, the
+source of a span is its shot.
 """
+
+import dataclasses
 
 from pv_vae_jax.evaluation.datasets import shipped
 from pv_vae_jax.evaluation.datasets.item import Item
@@ -12,4 +15,10 @@ DRAWN = "bigbuckbunny"
 
 def items(split: str, folder: str | None) -> list[Item]:
     """As ``shipped.items``, arguments and errors too, without the drawn film."""
-    return [item for item in shipped.items(split, folder) if item.source != DRAWN]
+    found = [item for item in shipped.items(split, folder) if item.source != DRAWN]
+    return [dataclasses.replace(item, source=_shot(item)) for item in found]
+
+
+def _shot(item: Item) -> str:
+    begins = (0, *shipped.FILMS[item.source].cuts)
+    return f"{item.source}_{max(n for n in begins if n <= int(item.key[-6:])):06d}"
