@@ -180,7 +180,10 @@ def test_two_processes_of_two_devices_draw_what_one_draws(place, whole, samples,
         (["--guidance", "2"], "guidance = 2.0 needs labels"),
         (["--solver", "rk4"], "a solver is one of euler, heun; got 'rk4'"),
         (["--seed", "7"], "holds other samples: seed differ"),
-        (["--vae", "wan2.1"], "were made by another model: pv_vae_tiny, not wan2.1"),
+        (
+            ["--vae", "pv_vae_hybrid_tiny"],
+            "were made by another model: pv_vae_tiny, not pv_vae_hybrid_tiny",
+        ),
     ],
 )
 def test_bad_input_is_a_sentence(whole, samples, arguments, sentence):
