@@ -10,9 +10,10 @@ and the same.  At ``full`` 100% is table 4's last row: with its ROOT nothing of 
 from configs.studies import cells
 
 QUESTION = "Does it help generation to withhold up to all that follows the first frame?"
+TITLES = {"decoder": "up to 100% dropped"}
 ROWS = (("decoder", 2), ("ratio_50", 2), ("ratio_75", 2))
 
 
 def get_study(argument: str = "small,smooth,13"):
     """``SIZE,WORLD,FRAMES`` or ``full,DIR``."""
-    return cells.study("table_5", QUESTION, ROWS, argument, control="decoder")
+    return cells.study("table_5", QUESTION, ROWS, argument, control="decoder", titles=TITLES)

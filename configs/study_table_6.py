@@ -11,9 +11,10 @@ from configs.studies import cells
 QUESTION = (
     "Is a learnable token a better padding than Gaussian noise, or than the observed latents?"
 )
+TITLES = {"decoder": "learnable token"}
 ROWS = (("decoder", 2), ("gaussian", 2), ("condition_aware", 2))
 
 
 def get_study(argument: str = "small,smooth"):
     """``SIZE,WORLD`` or ``full,DIR``."""
-    return cells.study("table_6", QUESTION, ROWS, argument, control="decoder")
+    return cells.study("table_6", QUESTION, ROWS, argument, control="decoder", titles=TITLES)

@@ -7,9 +7,10 @@ python -m launch.study --study configs/study_table_7.py:small,smooth --jobs 2
 from configs.studies import cells
 
 QUESTION = "Which network makes the better predictive latents?"
+TITLES = {"decoder": "CNN"}
 ROWS = (("decoder", 2), ("transformer", 2), ("hybrid", 2))
 
 
 def get_study(argument: str = "small,smooth"):
     """``SIZE,WORLD`` or ``full,DIR``."""
-    return cells.study("table_7", QUESTION, ROWS, argument, control="decoder")
+    return cells.study("table_7", QUESTION, ROWS, argument, control="decoder", titles=TITLES)

@@ -172,6 +172,7 @@ def study(
     argument: str,
     control: str = "baseline",
     measures: Sequence[str] = (),
+    titles: Mapping[str, str] | None = None,
 ) -> Study:
     """A study of rows, each with so many seeds; seed by seed, so that pairs are complete early.
 
@@ -182,6 +183,7 @@ def study(
       argument: of :func:`scales.scale`.
       control: the row that others are compared with.
       measures: names of MEASURES in its table; all if there are none.
+      titles: of rows that have another than in rows.py.
     """
     at = scale(argument)
     shown = {each: MEASURES[each] for each in measures or MEASURES}
@@ -190,9 +192,9 @@ def study(
     made = [cell(row, seed, at) for row, seed in _grid(variants)]
     exports = {"model": "model.npz", "samples": "samples/grid.png"}
     family = f"{at.name}_{at.world}"
-    return Study(
-        name, family, question, tuple(made), shown, control, primary, exports, **_told(variants)
-    )
+    told = _told(variants)
+    told["titles"] |= titles or {}
+    return Study(name, family, question, tuple(made), shown, control, primary, exports, **told)
 
 
 def _grid(variants: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
