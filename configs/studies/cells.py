@@ -155,10 +155,9 @@ def _measured(model: Output, network: Step, seed: int, at: Scale) -> Iterator[St
     for kind, against in (("generation", ()), ("through", ("--through", model))):
         judged = (*drawn, *against, "--out", own("result"))
         yield Step(kind, "evaluate", judged, "result/videos/results.json")
-    for kind, by in (("reconstruction", at.reconstruction), ("live", at.live)):
-        if by:
-            judged = (*by, "--model", model, "--out", own("result"))
-            yield Step(kind, "evaluate", judged, "result/model/results.json")
+    for kind, by in at.reconstruction.items():
+        judged = (*by, "--model", model, "--out", own("result"))
+        yield Step(kind, "evaluate", judged, "result/model/results.json")
     files = ("--workdir", network.file("run"), "--out", own("generator.npz"))
     exported = Step("network", "export", files, "generator.npz").file("generator.npz")
     looked = ("--model", model, "--generator", exported, *at.analyses, "--out", own("analyses"))
@@ -182,14 +181,14 @@ def study(
       variants: a row of rows.py, and how many seeds.
       argument: of :func:`scales.scale`.
       control: the row that others are compared with.
-      measures: names of MEASURES in its table; all if there are none.
+      measures: names of MEASURES in its table; if there are none, all that its cells measure.
       titles: of rows that have another than in rows.py.
     """
     at = scale(argument)
-    shown = {each: MEASURES[each] for each in measures or MEASURES}
-    shown = {name: each for name, each in shown.items() if at.live or each.kind != "live"}
-    primary = [each for each in PRIMARY if each in shown]
     made = [cell(row, seed, at) for row, seed in _grid(variants)]
+    kinds = {step.kind for step in made[0].ordered()}
+    shown = {n: MEASURES[n] for n in measures or MEASURES if MEASURES[n].kind in kinds}
+    primary = [each for each in PRIMARY if each in shown]
     exports = {"model": "model.npz", "samples": "samples/grid.png"}
     family = f"{at.name}_{at.world}"
     told = _told(variants)

@@ -39,8 +39,8 @@ class Scale:
       latents: arguments of launch.prepare_data latents.
       samples: how many are drawn, and at once.
       generation: arguments of launch.evaluate for samples.
-      reconstruction: the same for the model.
-      live: the same for the model on another kind of clips; empty for none.
+      reconstruction: the same for the model, by kind of step: "reconstruction", and "live" where it
+        is judged on live action too.
       analyses: arguments of launch.analyse.
       updates: of each kind of training, for the results.
       configs: the text of the configs, by network of the video VAE, and "generator".
@@ -56,8 +56,7 @@ class Scale:
     latents: tuple[str, ...]
     samples: tuple[int, int]
     generation: tuple[str, ...]
-    reconstruction: tuple[str, ...]
-    live: tuple[str, ...]
+    reconstruction: dict[str, tuple[str, ...]]
     analyses: tuple[str, ...]
     updates: dict[str, int]
     configs: dict[str, str]
@@ -117,6 +116,7 @@ def _on_a_core(size: str, world: str, frames: str) -> Scale:
     clips, samples = ("64", 12) if tiny else ("12288", 512)
     rendered = ("--rendered", clips, "--world", world, "--held_out", "0")
     shards = ("--shards", FILM, "--stride", "2", "--draws", "12")
+    judged = {"reconstruction": f"{world}-recon"} | ({"live": "live-recon"} if film else {})
     named = {name: f"{world},{size},{name}" for name in vae.NETWORKS}
     return Scale(
         name=size,
@@ -131,8 +131,10 @@ def _on_a_core(size: str, world: str, frames: str) -> Scale:
         ),
         samples=(samples, 64),
         generation=("--protocol", f"{world}-gen", *few, "--batch", "8"),
-        reconstruction=("--protocol", f"{world}-recon", *few, "--batch", "8"),
-        live=("--protocol", "live-recon", *few, "--batch", "8") if film else (),
+        reconstruction={
+            kind: ("--protocol", protocol, *few, "--batch", "8")
+            for kind, protocol in judged.items()
+        },
         analyses=(
             *("--protocol", f"{world}-ltd", *few, "--only", "ltd,prediction,probes"),
             *("--batch", "8", "--grid", "8", "--clips", *(("6", "3") if tiny else ("1024", "128"))),
@@ -163,8 +165,9 @@ def _of_the_paper(folder: str) -> Scale:
         ),
         samples=(2048, 16),
         generation=("--protocol", "ucf101-gen", "--data", f"{folder}/ucf101"),
-        reconstruction=("--protocol", "k400-recon-256", "--data", f"{folder}/k400"),
-        live=(),
+        reconstruction={
+            "reconstruction": ("--protocol", "k400-recon-256", "--data", f"{folder}/k400")
+        },
         analyses=(
             *("--protocol", "k400-ltd", "--data", f"{folder}/k400", "--budget", "full"),
             *("--sintel", f"{folder}/MPI-Sintel-complete"),

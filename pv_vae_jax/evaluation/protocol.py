@@ -113,6 +113,9 @@ def _text(value: Any) -> str:
     return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
+_STUDIES: dict[str, Any] = {"frames": 9, "height": 32, "width": 32, "speed": (8, 0, 0)}
+
+
 def _of_studies(world: str, videos: int, stride: int = 1) -> tuple[Protocol, ...]:
     """Those of the small studies (configs/studies): 9 frames of 32 x 32, no speed.
 
@@ -121,8 +124,7 @@ def _of_studies(world: str, videos: int, stride: int = 1) -> tuple[Protocol, ...
     generators are trained on.
     """
     unseen = "held_out" if world == "film" else "train"
-    form = {"datasets": (world,), "frames": 9, "stride": stride, "height": 32, "width": 32}
-    form |= {"speed": (8, 0, 0)}
+    form = _STUDIES | {"datasets": (world,), "stride": stride}
     return (
         Protocol(f"{world}-recon", split=unseen, videos=109, **form),
         Protocol(f"{world}-gen", task="generation", split="train", videos=videos, **form),
@@ -173,15 +175,7 @@ PROTOCOLS = {
         *_of_studies("smooth", videos=512),
         *_of_studies("film", videos=464, stride=2),
         Protocol(
-            "live-recon",
-            datasets=("live_action",),
-            split="",
-            videos=18,
-            frames=9,
-            stride=2,
-            height=32,
-            width=32,
-            speed=(8, 0, 0),
+            "live-recon", datasets=("live_action",), split="", videos=18, stride=2, **_STUDIES
         ),
         Protocol(
             "small-gen",

@@ -20,5 +20,5 @@ def items(split: str, folder: str | None) -> list[Item]:
 
 
 def _shot(item: Item) -> str:
-    begins = (0, *shipped.FILMS[item.source].cuts)
-    return f"{item.source}_{max(n for n in begins if n <= int(item.key[-6:])):06d}"
+    first = shipped.FILMS[item.source].shot(int(item.key[-6:]))
+    return f"{item.source}_{first:06d}"

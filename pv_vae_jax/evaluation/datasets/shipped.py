@@ -46,6 +46,10 @@ class Film:
         shots = itertools.pairwise((0, *self.cuts, self.frames))
         return [n for first, end in shots for n in range(first, end - FRAMES + 1, FRAMES)]
 
+    def shot(self, frame: int) -> int:
+        """The first frame of the shot that a frame is in."""
+        return max(n for n in (0, *self.cuts) if n <= frame)
+
 
 FILMS = {
     "bigbuckbunny": Film(
