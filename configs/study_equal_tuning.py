@@ -6,7 +6,7 @@
 The paper's last row has a fine-tuned decoder, its baseline has not.  Cells of table 4.
 """
 
-from configs.studies import cells
+from configs.studies import grids
 
 QUESTION = "With the decoder fine-tuned in both, are predictive latents the better ones?"
 ROWS = (("baseline_decoder", 5), ("decoder", 5), ("unfrozen", 3))
@@ -14,4 +14,4 @@ ROWS = (("baseline_decoder", 5), ("decoder", 5), ("unfrozen", 3))
 
 def get_study(argument: str = "small,smooth"):
     """``SIZE,WORLD`` or ``full,DIR``."""
-    return cells.study("equal_tuning", QUESTION, ROWS, argument, control="baseline_decoder")
+    return grids.study("equal_tuning", QUESTION, ROWS, argument, control="baseline_decoder")

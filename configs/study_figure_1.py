@@ -6,7 +6,7 @@
 The VAEs are those of table 4; the generators measure 256 samples at each quarter of their updates.
 """
 
-from configs.studies import cells
+from configs.studies import grids
 
 QUESTION = "How much less training does a generator need on predictive latents?"
 ROWS = (("baseline", 2), ("motion", 2))
@@ -14,4 +14,4 @@ ROWS = (("baseline", 2), ("motion", 2))
 
 def get_study(argument: str = "small,smooth"):
     """``SIZE,WORLD`` or ``full,DIR``."""
-    return cells.convergence("figure_1", QUESTION, ROWS, argument)
+    return grids.convergence("figure_1", QUESTION, ROWS, argument)

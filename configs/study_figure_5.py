@@ -8,7 +8,7 @@ of prediction and the quality of generation go together; with plain reconstructi
 does not help generation."
 """
 
-from configs.studies import cells
+from configs.studies import grids
 
 QUESTION = "Does generation go on improving with the training of the VAE, if that is predictive?"
 ROWS = (
@@ -19,8 +19,12 @@ ROWS = (
     ("motion", 2),
     ("motion_double", 2),
 )
+LINES = {
+    "baseline": ("baseline_half", "baseline", "baseline_double"),
+    "predictive + motion": ("motion_half", "motion", "motion_double"),
+}
 
 
 def get_study(argument: str = "small,smooth"):
     """``SIZE,WORLD`` or ``full,DIR``."""
-    return cells.study("figure_5", QUESTION, ROWS, argument)
+    return grids.study("figure_5", QUESTION, ROWS, argument, lines=LINES)

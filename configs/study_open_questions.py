@@ -7,7 +7,7 @@ Each row changes one thing of "+ motion term" (table 4).  Infilling wants a deco
 causal, which is a row of its own.
 """
 
-from configs.studies import cells
+from configs.studies import grids
 
 QUESTION = "Which other ways of withholding make latents better for generation?"
 ROWS = (
@@ -25,4 +25,4 @@ ROWS = (
 
 def get_study(argument: str = "small,smooth"):
     """``SIZE,WORLD`` or ``full,DIR``."""
-    return cells.study("open_questions", QUESTION, ROWS, argument, control="motion")
+    return grids.study("open_questions", QUESTION, ROWS, argument, control="motion")

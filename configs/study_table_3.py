@@ -8,7 +8,8 @@ Cells of table 4, whose analyses hold the probes: with its ROOT nothing is run a
 
 import dataclasses
 
-from configs.studies import cells
+from configs.studies import grids
+from configs.studies.measures import MEASURES
 from pv_vae_jax.analysis.probe_tasks import TASKS
 
 QUESTION = "Do the features of a generator on predictive latents tell more of motion?"
@@ -27,6 +28,6 @@ def paper(row: str) -> str:
 
 def get_study(argument: str = "small,smooth"):
     """``SIZE,WORLD`` or ``full,DIR``."""
-    names = [name for name in cells.MEASURES if name.startswith("features_")]
-    made = cells.study("table_3", QUESTION, ROWS, argument, measures=names)
+    names = [name for name in MEASURES if name.startswith("features_")]
+    made = grids.study("table_3", QUESTION, ROWS, argument, measures=names)
     return dataclasses.replace(made, published={v: paper(row) for v, row in ROWS_OF_PAPER.items()})

@@ -8,7 +8,7 @@ baseline with the motion term, and the whole method with its encoder not frozen 
 ``:SIZE,WORLD`` or ``:full,DIR`` (configs/studies/scales.py).
 """
 
-from configs.studies import cells
+from configs.studies import grids
 
 QUESTION = "Does a generator do better on the latents of a VAE that was trained to predict?"
 ROWS = (
@@ -24,4 +24,4 @@ ROWS = (
 
 def get_study(argument: str = "small,smooth"):
     """``SIZE,WORLD`` or ``full,DIR``."""
-    return cells.study("table_4", QUESTION, ROWS, argument)
+    return grids.study("table_4", QUESTION, ROWS, argument)

@@ -7,7 +7,7 @@ Clips of 13 frames: of the two latent steps that follow the first in clips of 9,
 and the same.  At ``full`` 100% is table 4's last row: with its ROOT nothing of it is trained again.
 """
 
-from configs.studies import cells
+from configs.studies import grids
 
 QUESTION = "Does it help generation to withhold up to all that follows the first frame?"
 TITLES = {"decoder": "up to 100% dropped"}
@@ -16,4 +16,4 @@ ROWS = (("decoder", 2), ("ratio_50", 2), ("ratio_75", 2))
 
 def get_study(argument: str = "small,smooth,13"):
     """``SIZE,WORLD,FRAMES`` or ``full,DIR``."""
-    return cells.study("table_5", QUESTION, ROWS, argument, control="decoder", titles=TITLES)
+    return grids.study("table_5", QUESTION, ROWS, argument, control="decoder", titles=TITLES)

@@ -6,7 +6,7 @@
 The learnable token is table 4's last row.
 """
 
-from configs.studies import cells
+from configs.studies import grids
 
 QUESTION = (
     "Is a learnable token a better padding than Gaussian noise, or than the observed latents?"
@@ -17,4 +17,4 @@ ROWS = (("decoder", 2), ("gaussian", 2), ("condition_aware", 2))
 
 def get_study(argument: str = "small,smooth"):
     """``SIZE,WORLD`` or ``full,DIR``."""
-    return cells.study("table_6", QUESTION, ROWS, argument, control="decoder", titles=TITLES)
+    return grids.study("table_6", QUESTION, ROWS, argument, control="decoder", titles=TITLES)

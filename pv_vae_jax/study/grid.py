@@ -9,7 +9,8 @@ from collections.abc import Collection
 import numpy as np
 
 from pv_vae_jax.study import running
-from pv_vae_jax.study.plan import Cell, Step, Study
+from pv_vae_jax.study.plan import Cell, Study
+from pv_vae_jax.study.step import Step
 
 
 def text(

@@ -1,93 +1,14 @@
-"""A study as a value: a grid of cells, each of steps, each step one door with its arguments.
+"""A study as a value: a grid of cells, each of steps, and what is read off them.
 
-    cell = variant x seed -> steps                                                          (1)
-    folder of a step = KIND-sha256(door, arguments, config, folders of the steps it reads)  (2)
+    study = cells = variants x seeds,   cell -> steps -> figures
 
-By (2) two cells that need the same thing share it: a baseline's VAE is trained once, whether its
-row has a fine-tuned decoder or not, and a frozen encoder's latents and generator are those of the
-row before.  A step that has other arguments has another folder; nothing is ever out of date.
+Cells share the steps that they have in common (step.py); parts of a study share none.
 """
 
 import dataclasses
-import functools
-import hashlib
-import json
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
-
-@dataclasses.dataclass(frozen=True)
-class Output:
-    """A path below the folder of a step, or of the step that the argument is of (``step`` None)."""
-
-    step: "Step | None"
-    path: str = ""
-    prefix: str = ""  # in front of it, such as "--workdir="
-    suffix: str = ""
-
-    def told(self, folder: str) -> str:
-        """The argument, where the step's folder is ``folder``."""
-        place = f"{folder}/{self.path}" if self.path else folder
-        return f"{self.prefix}{place}{self.suffix}"
-
-
-def own(path: str = "", prefix: str = "") -> Output:
-    """A path below the folder of the step that has this argument."""
-    return Output(None, path, prefix)
-
-
-@dataclasses.dataclass(frozen=True)
-class Step:
-    """One door.
-
-    Attributes:
-      kind: what it makes, a word: "vae", "latents", "generator".
-      door: ``python -m launch.DOOR``.
-      arguments: texts, and paths of :class:`Output`.
-      makes: a path below its folder that is there when it is done.
-      config: what a config file says that an argument names, as text: another text, another step.
-      about: JSON values for the results, such as the number of training steps.
-    """
-
-    kind: str
-    door: str
-    arguments: tuple[str | Output, ...]
-    makes: str
-    config: str = ""
-    about: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False, compare=False)
-
-    def file(self, path: str = "", prefix: str = "", suffix: str = "") -> Output:
-        """A path below this step's folder, as an argument of another step."""
-        return Output(self, path, prefix, suffix)
-
-    @property
-    def needs(self) -> tuple["Step", ...]:
-        """The steps whose outputs it reads."""
-        read = (a.step for a in self.arguments if isinstance(a, Output) and a.step is not None)
-        return tuple(dict.fromkeys(read))
-
-    @functools.cached_property
-    def folder(self) -> str:
-        """Equation (2)."""
-        told = [
-            a if isinstance(a, str) else a.told(a.step.folder if a.step else "OWN")
-            for a in self.arguments
-        ]
-        digest = hashlib.sha256(json.dumps([self.door, told, self.config]).encode()).hexdigest()
-        return f"{self.kind}-{digest[:10]}"
-
-    def command(self, root: str) -> list[str]:
-        """``launch.DOOR`` and its arguments, with folders below ``root``."""
-        told = [
-            a if isinstance(a, str) else a.told(f"{root}/{(a.step or self).folder}")
-            for a in self.arguments
-        ]
-        return [f"launch.{self.door}", *told]
-
-    def typed(self, root: str) -> str:
-        """The command as it is typed into a shell."""
-        return shlex.join(["python", "-m", *self.command(root)])
+from pv_vae_jax.study.step import Step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +30,11 @@ class Measure:
     path: tuple[str, ...]
     better: str = "less"
     digits: int = 3
+
+    @property
+    def told(self) -> str:
+        """Its title, with an arrow to where it is better."""
+        return self.title + {"less": " ↓", "more": " ↑", "": ""}[self.better]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,6 +69,19 @@ class Cell:
 
 
 @dataclasses.dataclass(frozen=True)
+class Curves:
+    """Figures of rows against a number, such as the updates of a training.
+
+    Attributes:
+      across: title of the number.
+      panels: title of a panel, then name of a line, to its points (number, variant, measure).
+    """
+
+    across: str
+    panels: Mapping[str, Mapping[str, Sequence[tuple[float, str, str]]]]
+
+
+@dataclasses.dataclass(frozen=True)
 class Study:
     """A grid of cells and what is read off them.
 
@@ -157,6 +96,7 @@ class Study:
       exports: step kind to file that is kept with a cell's results.
       titles: rows of the table, variant to text.
       published: the paper's figures beside a row, variant to text.
+      curves: what its figure draws instead of rows with their seeds.
     """
 
     name: str
@@ -169,6 +109,7 @@ class Study:
     exports: Mapping[str, str] = dataclasses.field(default_factory=dict)
     titles: Mapping[str, str] = dataclasses.field(default_factory=dict)
     published: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    curves: Curves | None = None
 
     def __post_init__(self):
         names = [cell.name for cell in self.cells]

@@ -20,7 +20,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pv_vae_jax.core import storage
-from pv_vae_jax.study.plan import Step, Study
+from pv_vae_jax.study.plan import Study
+from pv_vae_jax.study.step import Step
 
 DONE, LOG, SPENT = "done.json", "log.txt", "seconds.txt"
 POLL = 0.2  # seconds

@@ -46,6 +46,11 @@ class Estimate:
         return cls(found.value, found.low, found.high, tuple(seeds))
 
     @property
+    def half(self) -> float | None:
+        """Half of the interval; None for a single seed."""
+        return None if self.high is None else self.high - self.mean
+
+    @property
     def clear(self) -> bool:
         """Whether the interval does not hold 0."""
         return self.low is not None and (self.low > 0 or self.high < 0)
@@ -128,11 +133,9 @@ def _table(study: Study, found: Found, variants: Sequence[str], of: Any, pair: s
     rows.append(["---"] * len(rows[0]))
     shared = [set(found[variant]) & set(found.get(pair, found[variant])) for variant in variants]
     rows.append(["seeds", *(str(len(seeds)) for seeds in shared)])
-    marks = {"less": " ↓", "more": " ↑", "": ""}
     for name, measure in study.measures.items():
         if any(seeds_of(found, variant, name) for variant in variants):
-            head = f"{measure.title}{marks[measure.better]}"
-            head = f"*{head}*" if name in study.primary else head
+            head = f"*{measure.told}*" if name in study.primary else measure.told
             rows.append([head, *(of(variant, name, measure) for variant in variants)])
     return "\n".join(map(_row, rows))
 
@@ -155,9 +158,7 @@ def _told(found: Estimate | None, measure: Measure) -> str:
     if found is None:
         return ""
     text = f"{found.mean:.{measure.digits}f}"
-    if found.low is None:
-        return text
-    return f"{text} ± {found.high - found.mean:.{measure.digits}f}"
+    return text if found.half is None else f"{text} ± {found.half:.{measure.digits}f}"
 
 
 def _differs(found: Estimate | None, measure: Measure) -> str:

@@ -16,7 +16,7 @@ from configs import pv_vae_661m
 from configs.studies import cells, generator, rows, scales, vae
 from launch import study as door
 from pv_vae_jax.core import arrays
-from pv_vae_jax.study.plan import Step
+from pv_vae_jax.study.step import Step
 from pv_vae_jax.training.vae_run import VAERun
 from pv_vae_jax.withholding.law import Withholding
 
@@ -71,6 +71,9 @@ def test_every_study_is_one_and_pairs_its_seeds_with_the_control(path):
     assert all(cell.seed in control for cell in made.cells)
     for cell in made.cells:
         assert all(cell.step(measure.kind) for measure in made.measures.values())
+    panels = made.curves.panels.values() if made.curves else ()
+    points = [point for lines in panels for line in lines.values() for point in line]
+    assert all(v in made.variants and name in made.measures for _, v, name in points)
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda p: p.stem)
@@ -91,6 +94,14 @@ def test_the_doors_of_a_cell_understand_its_commands(size):
             importlib.import_module(module).parser().parse_args(arguments)
             understood.add(step.door)
     assert understood == {"export", "generate", "evaluate", "analyse"}
+
+
+def test_figures_are_drawn_against_what_was_trained():
+    vae_curves = door.read("configs/study_figure_5.py:small,smooth").curves.panels["KVD ↓"]
+    assert [at for at, *_ in vae_curves["baseline"]] == [3000, 6000, 12000]
+    generator_curves = door.read("configs/study_figure_1.py:small,smooth").curves.panels
+    drawn = generator_curves["FVD of 256 samples ↓"]["+ motion term"]
+    assert drawn[0] == (1125, "motion_curve", "fvd_1125") and drawn[-1][0] == 4500
 
 
 def test_rows_of_table_4_share_what_a_frozen_encoder_leaves_alone():

@@ -5,7 +5,8 @@ import textwrap
 import pytest
 
 from pv_vae_jax.study import grid, running
-from pv_vae_jax.study.plan import Cell, Measure, Step, Study, own
+from pv_vae_jax.study.plan import Cell, Measure, Study
+from pv_vae_jax.study.step import Step, own
 
 MEASURES = {"figure": Measure("figure", "score", "score.json", ("value",))}
 
