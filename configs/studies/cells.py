@@ -25,7 +25,8 @@ def cell(name: str, seed: int, at: Scale) -> Cell:
     """The cell of a row and a seed at a scale."""
     row = rows.row(name)
     seeded = f"--config.seed={seed}"
-    fields = rows.flags(row.model, "model.fields")
+    wider = {"widths": tuple(round(row.width * width) for width in at.widths)}
+    fields = rows.flags(row.model | (wider if row.width != 1 else {}), "model.fields")
     config = f"--config={at.networks[row.network]}"
     common = (config, *at.vae, own("run", "--workdir="), seeded, *fields)
     budget = {} if row.share == 1 else {"steps": round(row.share * at.updates["vae"])}

@@ -13,6 +13,11 @@ from configs.studies.measures import MEASURES, PRIMARY, figure
 from configs.studies.scales import Scale, scale
 from pv_vae_jax.study.plan import Cell, Curves, Measure, Study
 
+_ACROSS = {  # what a curve of rows may be drawn against
+    "updates of the VAE": lambda row, at: round(row.share * at.updates["vae"]),
+    "width of the VAE": lambda row, at: row.width,
+}
+
 
 def study(
     name: str,
@@ -23,6 +28,7 @@ def study(
     measures: Sequence[str] = (),
     titles: Mapping[str, str] | None = None,
     lines: Mapping[str, Sequence[str]] | None = None,
+    across: str = "updates of the VAE",
 ) -> Study:
     """A study of rows, each with so many seeds; seed by seed, so that pairs are complete early.
 
@@ -34,7 +40,8 @@ def study(
       control: the row that others are compared with.
       measures: names of MEASURES in its table; if there are none, all that its cells measure.
       titles: of rows that have another than in rows.py.
-      lines: name of a line to rows, for a study that is drawn against the updates of the VAE.
+      lines: name of a line to its rows, for a study that is drawn as curves.
+      across: what they are drawn against, a key of _ACROSS.
     """
     at = scale(argument)
     made = [cell(row, seed, at) for row, seed in _grid(variants)]
@@ -45,27 +52,23 @@ def study(
     family = f"{at.name}_{at.world}"
     told = _told(variants)
     told["titles"] |= titles or {}
-    curves = _against_updates(lines, shown, at) if lines else None
+    curves = _curves(lines, across, shown, at) if lines else None
     return Study(
         name, family, question, tuple(made), shown, control, primary, exports, curves=curves, **told
     )
 
 
-def _against_updates(
-    lines: Mapping[str, Sequence[str]], measures: Mapping[str, Measure], at: Scale
+def _curves(
+    lines: Mapping[str, Sequence[str]], across: str, measures: Mapping[str, Measure], at: Scale
 ) -> Curves:
-    updates = {
-        row: round(rows.row(row).share * at.updates["vae"])
-        for each in lines.values()
-        for row in each
-    }
+    def points(passed: Sequence[str], name: str) -> list[tuple[float, str, str]]:
+        return [(_ACROSS[across](rows.row(row), at), row, name) for row in passed]
+
     panels = {
-        measure.told: {
-            line: [(updates[row], row, name) for row in passed] for line, passed in lines.items()
-        }
+        measure.told: {line: points(passed, name) for line, passed in lines.items()}
         for name, measure in measures.items()
     }
-    return Curves("updates of the VAE", panels)
+    return Curves(across, panels)
 
 
 def _grid(variants: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:

@@ -20,6 +20,7 @@ class Row:
       model: changes of ``model.fields``.
       network: of the video VAE: "cnn", "transformer" or "hybrid".
       share: of the updates of predictive training.
+      width: of the CNN's layers, a multiple of its usual widths.
       tuned: "", "decoder" (encoder frozen) or "all" (encoder trained on).
       paper: its figures in the paper's table.
     """
@@ -29,6 +30,7 @@ class Row:
     model: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     network: str = "cnn"
     share: float = 1.0
+    width: float = 1.0
     tuned: str = ""
     paper: str = ""
 
@@ -77,6 +79,11 @@ ROWS = {
     "baseline_double": Row("baseline, twice the updates", _PLAIN, share=2.0),
     "motion_half": Row("predictive + motion, half of the updates", share=0.5),
     "motion_double": Row("predictive + motion, twice the updates", share=2.0),
+    # Capacity, which the paper does not ask for, in the same form.
+    "baseline_narrow": Row("baseline, half as wide", _PLAIN, width=0.5),
+    "baseline_wide": Row("baseline, 1.25 times as wide", _PLAIN, width=1.25),
+    "motion_narrow": Row("predictive + motion, half as wide", width=0.5),
+    "motion_wide": Row("predictive + motion, 1.25 times as wide", width=1.25),
     # What the authors left open.
     "condition_aware": Row("condition-aware padding", model={"padding": "causal"}, tuned="decoder"),
     "suffix_loss": Row("loss on withheld frames alone", {"withholding.loss": "withheld"}),

@@ -20,6 +20,7 @@ from configs.base import base
 from configs.generator_base import base as generator_base
 from configs.studies import generator, vae
 from configs.tables import table_7_hybrid, table_7_transformer
+from pv_vae_jax.models import cnn_sizes
 
 LONGER = ("13", "17")  # clips, in frames
 FILM = "data_cache/film"  # shards of launch.prepare_data (docs/results/README.md)
@@ -33,6 +34,7 @@ class Scale:
       name: of the size.
       world: of the clips; their length too where it is another.
       networks: of the video VAE, name to config.
+      widths: of the CNN, where a row does not change them.
       vae: what launch.train is told besides.
       image: whether a stage of images comes first.
       generator: a config, before the tokenizer and after it, and arguments.
@@ -50,6 +52,7 @@ class Scale:
     name: str
     world: str
     networks: dict[str, str]
+    widths: tuple[int, ...]
     vae: tuple[str, ...]
     image: bool
     generator: tuple[str, str, tuple[str, ...]]
@@ -122,6 +125,7 @@ def _on_a_core(size: str, world: str, frames: str) -> Scale:
         name=size,
         world=world if usual else f"{world}_{frames}",
         networks={name: f"configs/studies/vae.py:{argument}" for name, argument in named.items()},
+        widths=vae.NETWORKS["cnn"][1]["widths"],
         vae=(f"--config.data.shards={FILM}",) if film else longer("predictive", "decoder"),
         image=False,
         generator=("--config=configs/studies/generator.py:", f",{size}", longer("generator")),
@@ -156,6 +160,7 @@ def _of_the_paper(folder: str) -> Scale:
             "transformer": "configs/tables/table_7_transformer.py:1b",
             "hybrid": "configs/tables/table_7_hybrid.py:661m",
         },
+        widths=cnn_sizes.SIZES["pv_vae_661m"]["widths"],
         vae=(f"--config.data.images={folder}/images", f"--config.data.videos={folder}/k400"),
         image=True,
         generator=("--config=configs/latte_ucf101.py:", "", ()),

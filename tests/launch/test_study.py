@@ -104,6 +104,19 @@ def test_figures_are_drawn_against_what_was_trained():
     assert drawn[0] == (1125, "motion_curve", "fvd_1125") and drawn[-1][0] == 4500
 
 
+@pytest.mark.parametrize(
+    ("size", "half"), [("small,smooth", (16, 24, 24)), ("full,/data", (64, 64, 128, 256, 512))]
+)
+def test_a_row_that_is_half_as_wide_says_so_and_nothing_else(size, half):
+    study = door.read(f"configs/study_capacity.py:{size}").chosen(
+        ["baseline/0", "baseline_narrow/0"]
+    )
+    narrow, usual = (
+        {a for a in cell.step("vae").arguments if isinstance(a, str)} for cell in study.cells
+    )
+    assert narrow == usual | {f"--config.model.fields.widths={half}"}
+
+
 def test_rows_of_table_4_share_what_a_frozen_encoder_leaves_alone():
     study = door.read("configs/study_table_4.py:small,smooth")
     found = {c.variant: c for c in study.cells if c.seed == 0}
