@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument(
         "--study", required=True, metavar="FILE[:ARGUMENT]", help="a config with get_study"
     )
-    it.add_argument("--root", required=True, metavar="DIR", help="folder of the steps")
+    it.add_argument("--root", metavar="DIR", help="folder of the steps; not needed by --table")
     it.add_argument("--out", required=True, metavar="DIR", help="folder of the results")
     it.add_argument("--cells", nargs="+", default=[], metavar="VARIANT[/SEED]", help="only these")
     it.add_argument("--part", default="0/1", metavar="I/N", help="part I of N, from 0")
@@ -71,7 +71,10 @@ def read(named: str) -> Any:
 
 def main(argv: list[str] | None = None) -> None:
     """Runs the door."""
-    args = parser().parse_args(argv)
+    told = parser()
+    args = told.parse_args(argv)
+    if args.root is None and not args.table:
+        told.error("the following arguments are required: --root")
     from pv_vae_jax.study import grid, results
 
     study = read(args.study).chosen(args.cells)
@@ -79,16 +82,18 @@ def main(argv: list[str] | None = None) -> None:
     if not slash or not (index + count).isdigit():
         raise ValueError(f"--part is I/N, such as 0/4; got {args.part!r}.")
     study = study.part(int(index), int(count))
-    root, out = pathlib.Path(args.root), pathlib.Path(args.out)
+    out = pathlib.Path(args.out)
+    if args.table:
+        _table(study, out)
+        return
     if args.commands:
         for cell in study.cells:
             print(f"# {cell.name}")
             for step in cell.ordered():
                 print(step.typed(args.root))
         return
-    if args.table:
-        _table(study, out)
-        return
+    root = pathlib.Path(args.root)
+    results.read(study, out)  # or a sentence, where OUT has results of other studies
     kept = {cell.name for cell in study.cells if results.kept(cell, out)}
     missing = [cell.name for cell in study.cells if cell.name not in kept]
     left = study.chosen(missing) if missing else None

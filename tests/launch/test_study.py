@@ -201,6 +201,25 @@ def test_bad_input_is_a_sentence(tmp_path):
         door.main(["--study", "configs/study_table_4.py:tiny", *common, "--table"])
 
 
+def test_a_study_needs_a_root_but_for_its_table(tmp_path, capsys):
+    command = ["--study", "configs/study_table_4.py:tiny", "--out", str(tmp_path)]
+    with pytest.raises(SystemExit) as end:
+        door.main(command)
+    assert end.value.code == 2 and "are required: --root" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="has no results of study table_4"):
+        door.main([*command, "--table"])
+
+
+def test_results_of_another_world_are_never_written_over(tmp_path):
+    place = tmp_path / "baseline" / "0.json"
+    place.parent.mkdir()
+    place.write_text(json.dumps({"family": "tiny_film", "variant": "baseline", "steps": []}))
+    command = ["--study", "configs/study_table_4.py:tiny,smooth", "--root", str(tmp_path / "root")]
+    with pytest.raises(ValueError, match="is of tiny_film, variant baseline, not of tiny_smooth"):
+        door.main([*command, "--out", str(tmp_path)])
+    assert "tiny_film" in place.read_text() and not (tmp_path / "root").exists()
+
+
 def test_an_old_result_is_not_run_again(tmp_path, capsys, monkeypatch):
     study = door.read("configs/study_table_4.py:tiny").chosen(["baseline/0"])
     (cell,) = study.cells
