@@ -1,8 +1,8 @@
 """Clips for probes with what is true of them: to train on and to test on, never of one source.
 
-rendered   scenes with exact flow and tracks (data/rendered.py); test scenes are of photographs
-           that training scenes are not of; or where the protocol has the split "train" (as for
-           samples of a generator) of the same ones, scenes ``UNSEEN`` and after, which are new
+rendered   scenes with exact flow and tracks (data/rendered.py); test scenes, ``UNSEEN`` and after,
+           have motions of their own and photographs that training scenes are not of; or where the
+           protocol has the split "train" (as for samples of a generator), the same photographs
 videos     a protocol's data sets, one frame longer than the clip
 
 test sources = the first third of all, at least one, by sha256 of "seed:source"         (1)
@@ -75,7 +75,7 @@ def rendered(used: Protocol, train: int, test: int) -> Data:
 
     def one(split: str, number: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         photographs = "train" if same else PHOTOGRAPHS[split]
-        number += scenes.UNSEEN if same and split == "test" else 0
+        number += scenes.UNSEEN if split == "test" else 0  # its number alone decides the motion
         form = used.frames, used.height, used.width, photographs, used.stride
         scene = Scene.drawn(number, *form, scenes.SETS[name].world)
         truth = scene.truth(number, POINTS)
@@ -91,7 +91,8 @@ def rendered(used: Protocol, train: int, test: int) -> Data:
             made = list(pool.map(lambda j: one(split, j), range(counts[split])))
         return stacked([clip for clip, _ in made], [true for _, true in made])
 
-    settings = {"data": name, "train": train, "test": test} | ({"split": "train"} if same else {})
+    settings = {"data": name, "train": train, "test": test}
+    settings |= {"split": "train"} if same else {"test_from": scenes.UNSEEN}
     return Data(named(name), settings, read)
 
 

@@ -110,8 +110,6 @@ def _checked(content: bytes, path: Any) -> tuple[int, int]:
                 raise ClipError(str(path), f"a film in {codec.name}, not in h264")
             return codec.width, codec.height
     except video_files.FAILURES as error:
-        if isinstance(error, ClipError):
-            raise
         raise ClipError(str(path), video_files.reason_of(error)) from error
 
 

@@ -18,11 +18,14 @@ USED = protocol.named("small-ltd").changed(
 
 def test_rendered_clips_have_their_exact_flow_and_tracks():
     data = probe_clips.rendered(USED, 3, 2)
-    for split, photographs, count in (("train", "train", 3), ("test", "held_out", 2)):
+    for split, photographs, count, first in (
+        ("train", "train", 3, 0),
+        ("test", "held_out", 2, 1_000_000),  # no motion of the training scenes
+    ):
         found = data.read(split)
         assert found.clips.shape == (count, 5, 16, 24, 3)
-        scene = Scene.drawn(1, 5, 16, 24, photographs)
-        truth = scene.truth(1, probe_clips.POINTS)
+        scene = Scene.drawn(first + 1, 5, 16, 24, photographs)
+        truth = scene.truth(first + 1, probe_clips.POINTS)
         np.testing.assert_array_equal(found.clips[1], scene.video())
         np.testing.assert_array_equal(found.targets["flow"][1], truth.flow)
         np.testing.assert_array_equal(found.targets["tracks"][1], truth.tracks)
@@ -112,3 +115,10 @@ def test_a_video_that_fails_is_replaced_and_named(monkeypatch):
     assert set(found.refused.values()) == {"damaged"}
     with pytest.raises(ValueError, match="want 5 videos .* 4 can be used .*damaged.*ask for fewer"):
         probe_clips.of_videos(USED, {}, 5, 2).read("train")
+
+
+@pytest.mark.parametrize("world", ["rendered", "smooth"])
+def test_no_flow_that_a_probe_is_tested_on_is_one_that_it_was_trained_on(world):
+    data = probe_clips.rendered(dataclasses.replace(USED, datasets=(world,)), 6, 6)
+    known, tested = ({f.tobytes() for f in data.read(s).targets["flow"]} for s in ("train", "test"))
+    assert len(known) == len(tested) == 6 and not known & tested

@@ -23,7 +23,6 @@ import numpy as np
 from pv_vae_jax.data.prepare import cuts
 
 BLACK_LUMA, BLACK_SHARE = 0.1 * 255, 0.98  # of FFmpeg's blackdetect
-REASONS = ("too short", "black", "static", "corrupt")
 
 
 @dataclasses.dataclass(frozen=True)
