@@ -47,7 +47,7 @@ class Rendered:
     """Photographs in motion (data/rendered.py); clip ``j`` is the scene of seed ``j``.
 
     Attributes:
-      split: "train" or "held_out": disjoint photographs and scenes.
+      split: "train" or "held_out": disjoint photographs; scene ``j`` of either moves alike.
       clips: how many scenes an epoch has.
       world: of data/rendered.py.
     """
@@ -80,6 +80,32 @@ class Rendered:
         scene = rendered.Scene.drawn(j, *form)
         video = np.ascontiguousarray(draw.oriented(scene.video()))
         return Clip(video, f"rendered {self.split} scene {j}")
+
+
+class Spread:
+    """A number of clips evenly from all of a source: of many videos, not the first of them alone.
+
+    Attributes:
+      refused: that of the source.
+      order: the clips.
+    """
+
+    def __init__(self, source: Source, count: int):
+        """Takes ``count`` clips, or all if there are fewer."""
+        most = len(source)
+        self.source, self.refused = source, source.refused
+        self.order = np.linspace(0, most - 1, min(count, most)).round().astype(int)
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def of_length(self, frames: int) -> "Spread":
+        """Of the source without what is too short."""
+        return Spread(self.source.of_length(frames), len(self))
+
+    def clip(self, j: int, draw: Draw, frames: int, height: int, width: int) -> Clip:
+        """Clip ``order[j]`` of the source."""
+        return self.source.clip(int(self.order[j]), draw, frames, height, width)
 
 
 class VideoFiles:

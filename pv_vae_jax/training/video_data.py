@@ -99,11 +99,14 @@ def held_out(
 ) -> dict[str, np.ndarray]:
     """Held-out clips of each source by name, at most ``count``, uint8 ``[n, T, H, W, 3]``.
 
-    They do not change with a run's seed: no augmentation, stride 1, the largest bucket.
+    They do not change with a run's seed: no augmentation, stride 1, the largest bucket; of files
+    evenly from all of them, of rendered scenes the first, which are as good as any.
     """
     height, width = max(bucket[:2] for bucket in form.buckets)
     found = {}
     for name, (source, _) in of(data, form.frames, held_out=True).items():
+        if not isinstance(source, sources.Rendered):
+            source = sources.Spread(source, count)
         clips_of = pipeline.TrainingData(
             sources=[source],
             buckets=[buckets.Bucket(height, width, min(count, len(source)))],

@@ -95,3 +95,14 @@ def test_rendered_clips_are_scenes_of_their_split():
 def test_a_span_out_of_range_is_refused(tmp_path, span):
     with pytest.raises(ValueError, match="span is two fractions"):
         sources.VideoFiles(tmp_path, span=span)
+
+
+def test_a_few_clips_are_of_many_videos_and_not_of_the_first(tmp_path):
+    for i in range(6):
+        video_files.write(tmp_path / f"{i}.mp4", [np.full((40, 32, 32, 3), 40 * i, np.uint8)])
+    files = sources.VideoFiles(tmp_path, every=4).of_length(5)
+    few = sources.Spread(files, 6)
+    assert len(files) == 60 and len(few) == 6 and few.refused == files.refused
+    grey = [few.clip(j, Draw(), 5, 32, 32).video.mean() for j in range(6)]
+    assert np.abs(np.array(grey) - 40 * np.arange(6)).max() < 4
+    assert len(sources.Spread(files, 100)) == 60
