@@ -127,7 +127,11 @@ def _compare(args: argparse.Namespace) -> None:
     from pv_vae_jax.core import storage
     from pv_vae_jax.evaluation import tables
 
-    text = tables.compared([tables.read(folder) for folder in args.folders])
+    there = [f for f in args.folders if storage.exists(storage.path(f) / tables.RESULT)]
+    for folder in args.folders if there else ():  # of OUT/* some are results, OUT/table.md is not
+        if folder not in there:
+            print(f"left out: {folder} holds no {tables.RESULT}.", file=sys.stderr)
+    text = tables.compared([tables.read(folder) for folder in there or args.folders])
     print(text)
     if args.out:
         storage.write(args.out, text + "\n")

@@ -232,6 +232,18 @@ def make_folder(where: Where) -> None:
         pathlib.Path(where).mkdir(parents=True, exist_ok=True)
 
 
+def remove_folder(where: Where) -> None:
+    """Removes a folder with all that is in it; nothing happens if it is not there."""
+    if not exists(where):
+        return
+    if not is_url(where):
+        shutil.rmtree(where)
+        return
+    with explained(where):
+        system, name = _system(where)
+        system.rm(name, recursive=True)
+
+
 def is_folder(where: Where) -> bool:
     """Whether it is a folder, or the beginning of names of a store."""
     if not is_url(where):

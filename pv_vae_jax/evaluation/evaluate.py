@@ -41,6 +41,7 @@ class Setup:
       keys: of the videos, instead of the protocol's first ones.
       replace: let the next videos stand in for those that cannot be used.
       command: that measures, kept in the results.
+      shared: whether all hosts of the program measure together; False: this one alone.
     """
 
     used: Protocol
@@ -52,6 +53,7 @@ class Setup:
     keys: Sequence[str] | None = None
     replace: bool = False
     command: str = ""
+    shared: bool = True
 
     def __post_init__(self):
         if self.batch < 1:
@@ -151,19 +153,21 @@ def generation(
     spent = Spent()
     made = results.made(used, judges)
     real, own = Folder(setup.out / REAL), Folder(setup.out / label)
+    drawn = videos.of_samples(used, samples)[: used.videos]
     real.open(made)
-    own.open(made | {"samples": samples})
+    own.open(made | {"samples": samples, "samples_sha256": videos.digest(drawn)})
     looking = Looking(setup.features, None, spent, through)
     rows, replaced = _measured(setup, real, looking, spent)
     generated = measure(
         f"{used.name}, samples",
-        videos.of_samples(used, samples),
+        drawn,
         used.videos,
         own,
         Looking(setup.features, setup.logits, spent),
         _batch(setup),
         False,
         spent,
+        setup.shared,
     )
     found = {
         "model": {"name": label, "label": label, "spec": "", "parameters": 0, "trained": True},
@@ -204,7 +208,9 @@ def _batch(setup: Setup) -> int:
 def _measured(setup: Setup, folder: Folder, rows_of, spent: Spent) -> tuple[list[Row], list[Row]]:
     """Rows of the protocol's videos, and those of videos whose place others took."""
     name, count, batch = setup.used.name, setup.used.videos, _batch(setup)
-    rows = measure(name, setup.videos, count, folder, rows_of, batch, setup.replace, spent)
+    rows = measure(
+        name, setup.videos, count, folder, rows_of, batch, setup.replace, spent, setup.shared
+    )
     return [row for row in rows if not row.reason], [row for row in rows if row.reason]
 
 

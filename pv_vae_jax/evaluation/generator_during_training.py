@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from pv_vae_jax.core import arrays, fields, storage
+from pv_vae_jax.core import arrays, dims, fields, storage
 from pv_vae_jax.evaluation import evaluate, protocol, sample_pictures, videos
+from pv_vae_jax.evaluation.rows import Folder
 from pv_vae_jax.generation import drawing
 from pv_vae_jax.generation.sampler import Sampling
 from pv_vae_jax.models.generator import Generator
@@ -23,6 +24,11 @@ RATE = 8.0  # frames per second of the films
 FIGURES = ("fvd", "kvd")
 
 
+def _holds(path: Any, made: np.ndarray) -> bool:
+    """Whether a file has these samples."""
+    return storage.exists(path) and np.array_equal(arrays.read(path)[videos.SAMPLES], made)
+
+
 class Evaluate:
     """An evaluator for training/loop.py."""
 
@@ -30,7 +36,8 @@ class Evaluate:
         """Checks what the run names for it.
 
         Raises:
-          ValueError: a value of ``sampling``, or no such protocol of generation.
+          ValueError: a value of ``sampling``, no such protocol of generation, or one of other clips
+            than the run's samples.
         """
         self._run, self._runtime = run, run.config["runtime"]
         try:
@@ -49,6 +56,24 @@ class Evaluate:
             self._protocol = protocol.named(name.split("+")[0]).changed(settings)
             names, flag = self._protocol.datasets, "config.runtime.protocol_data"
             self._folders = fields.by_name(self._runtime["protocol_data"], names, flag)
+            self._check()
+
+    def _check(self) -> None:
+        used, spec = self._protocol, self._run.tokenizer.spec
+        given = f"config.runtime.protocol = {self._runtime['protocol']}"
+        if used.task != "generation":
+            raise ValueError(
+                f"{given} is of {used.task}: name one of generation, such as small-gen."
+            )
+        groups, rows, columns, _ = self._run.latents.shape
+        frames = dims.frames_of(groups, spec.temporal)
+        height, width = rows * spec.spatial, columns * spec.spatial
+        if (used.height, used.width) != (height, width) or used.frames > frames:
+            raise ValueError(
+                f"{given} is of {used.frames} x {used.height} x {used.width}, the samples of this "
+                f"run are {frames} x {height} x {width}: add "
+                f"+frames={min(frames, used.frames)}+height={height}+width={width}."
+            )
 
     def samples(self, generator: Generator, count: int) -> np.ndarray:
         """The first samples of the run's seed, classes in turn: uint8 ``[count, T, H, W, 3]``."""
@@ -77,11 +102,13 @@ class Evaluate:
 
     def _measured(self, made: np.ndarray, workdir: Any, label: str) -> dict[str, Any]:
         out = workdir / "evaluation"
-        if self._setup is None:
-            self._setup = evaluate.Setup(self._protocol, self._folders, out)
+        if self._setup is None:  # one host measures, while the others wait for its next update
+            self._setup = evaluate.Setup(self._protocol, self._folders, out, shared=False)
         path = out / f"{label}.npz"
         storage.make_folder(out)
-        arrays.write(path, {videos.SAMPLES: made})
+        if not _holds(path, made):  # a run that was trained further has another "final"
+            Folder(out / label).forget()
+            arrays.write(path, {videos.SAMPLES: made})
         return evaluate.generation(self._setup, str(path), label)
 
     def report(self, generator: Generator, stage: GeneratorStage, workdir: pathlib.Path) -> str:

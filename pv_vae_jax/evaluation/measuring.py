@@ -4,8 +4,9 @@
     clips    decoded by threads, ahead of their use; always whole batches, so one program
     rows     by what is measured (looking.py), kept one by one (rows.py)
 
-So a killed evaluation goes on and a second one costs seconds.  Several hosts share the folder: of n
-hosts, host i makes the rows i, i + n, i + 2 n, ...
+So a killed evaluation goes on and a second one costs seconds; a video that could not be used is
+tried again by each.  Several hosts share the folder: of n hosts, host i makes the rows i, i + n,
+i + 2 n, ...
 """
 
 import collections
@@ -35,11 +36,13 @@ class Video:
       key: its name.
       source: the film that it was cut from.
       read: its clip, uint8 ``[T, H, W, 3]``, or ClipError.
+      path: the file that it is read from, where that may be another one of the same name.
     """
 
     key: str
     source: str
     read: Callable[[], np.ndarray]
+    path: str = ""
 
 
 class Spent:
@@ -68,6 +71,7 @@ def measure(
     batch: int,
     replace: bool,
     spent: Spent,
+    shared: bool = True,
 ) -> list[Row]:
     """The rows of ``count`` videos, and of those whose place others took.
 
@@ -81,13 +85,14 @@ def measure(
       batch: clips at once, on all devices of this host.
       replace: the next videos of the order take the places of those that cannot be used.
       spent: counts the time.
+      shared: whether all hosts of the program call this together; False: this one makes all rows.
 
     Raises:
       ValueError: a video cannot be used and none may take its place, or there are too few.
     """
-    taken = min(count, len(videos))
+    tried, taken = 0, min(count, len(videos))
     while True:
-        _fill(name, videos[:taken], folder, rows_of, batch, spent)
+        _fill(name, videos[tried:taken], folder, rows_of, batch, spent, shared)
         found = folder.read(video.key for video in videos[:taken])
         bad = [row for row in found if row.reason]
         if len(found) - len(bad) == count:
@@ -104,7 +109,7 @@ def measure(
                 f"be used{f' ({_told(bad)})' if bad else ''}: complete the data set, or measure "
                 f"fewer by --set videos={max(1, len(found) - len(bad))}."
             )
-        taken = min(count + len(bad), len(videos))
+        tried, taken = taken, min(count + len(bad), len(videos))
 
 
 def _told(bad: Sequence[Row]) -> str:
@@ -119,9 +124,11 @@ def _fill(
     rows_of: RowsOf,
     batch: int,
     spent: Spent,
+    shared: bool,
 ) -> None:
     """Makes those of the missing rows that are this host's."""
-    mine = videos[jax.process_index() :: jax.process_count()]
+    host, hosts = (jax.process_index(), jax.process_count()) if shared else (0, 1)
+    mine = videos[host::hosts]
     missing = [video for video in mine if not folder.has(video.key)]
     with tqdm.tqdm(
         total=len(mine), initial=len(mine) - len(missing), desc=name, unit="video", disable=None
@@ -137,7 +144,7 @@ def _fill(
                 for row in rows_of([video for video, _ in good], np.stack(filled)):
                     folder.write(row)
             bar.update(len(group))
-    if jax.process_count() > 1:
+    if hosts > 1:
         multihost_utils.sync_global_devices("rows")
 
 

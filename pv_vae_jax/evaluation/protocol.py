@@ -20,6 +20,7 @@ import av
 import cv2
 
 TASKS = ("reconstruction", "generation", "latents")
+JUDGE = "i3d-kinetics400"
 PACKAGES = ("jax", "jaxlib", "flax", "numpy", "scipy", "scikit-image")
 
 
@@ -56,7 +57,7 @@ class Protocol:
     height: int = 256
     width: int = 256
     lpips: str = "alexnet"
-    judge: str = "i3d-kinetics400"
+    judge: str = JUDGE
     classifier: str = ""
     precision: str = "float32"
     seed: int = 0
@@ -65,6 +66,10 @@ class Protocol:
     def __post_init__(self):
         if self.task not in TASKS:
             raise ValueError(f"the task of a protocol is one of {', '.join(TASKS)}: {self.task!r}.")
+        if self.judge != JUDGE:
+            raise ValueError(
+                f"the judge is {JUDGE}, or a file of your own by --judge: {self.judge!r}."
+            )
         for field in ("videos", "frames", "stride", "height", "width"):
             if getattr(self, field) < 1:
                 raise ValueError(

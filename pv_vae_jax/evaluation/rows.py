@@ -66,9 +66,13 @@ class Folder:
         storage.make_folder(self._rows)
         storage.write(path, json.dumps(made, indent=1) + "\n")
 
+    def forget(self) -> None:
+        """Removes the folder, so that :meth:`open` begins anew."""
+        storage.remove_folder(self.where)
+
     def has(self, key: str) -> bool:
-        """Whether a video has its row."""
-        return storage.exists(self._path(key))
+        """Whether a video has its row, and could be used."""
+        return storage.exists(self._path(key)) and not self._about(key)["reason"]
 
     def write(self, row: Row) -> None:
         """Keeps a row, whole or not at all."""
@@ -82,11 +86,13 @@ class Folder:
         Raises:
           ValueError: a file is damaged.
         """
-        return [self._read(key) for key in keys if self.has(key)]
+        return [self._read(key) for key in keys if storage.exists(self._path(key))]
 
     def _read(self, key: str) -> Row:
-        path = self._path(key)
-        return Row(**json.loads(arrays.read_text(path)), features=arrays.read(path))
+        return Row(**self._about(key), features=arrays.read(self._path(key)))
+
+    def _about(self, key: str) -> dict[str, Any]:
+        return json.loads(arrays.read_text(self._path(key)))
 
     def _path(self, key: str) -> Any:
         return self._rows / f"{hashlib.sha256(key.encode()).hexdigest()[:20]}.npz"

@@ -5,6 +5,7 @@ turn.
 """
 
 import functools
+import hashlib
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from pv_vae_jax.evaluation.measuring import Video
 from pv_vae_jax.evaluation.protocol import Protocol
 
 SAMPLES = "samples"  # the array of a generator's .npz
+FILMS = "videos"  # the films below a folder of launch.generate, beside their latents and pictures
 
 
 def of_datasets(used: Protocol, folders: Mapping[str, str]) -> list[Video]:
@@ -72,7 +74,8 @@ def of_samples(used: Protocol, where: str) -> list[Video]:
 
     Args:
       used: the protocol; samples have its size, and its first frames are taken.
-      where: a folder of films, or an ``.npz`` with uint8 ``samples [N, T, H, W, 3]``.
+      where: a folder of films, that of launch.generate, or an ``.npz`` with uint8 ``samples
+        [N, T, H, W, 3]``.
 
     Raises:
       ValueError: no such array, or of another form.
@@ -81,8 +84,8 @@ def of_samples(used: Protocol, where: str) -> list[Video]:
     if where.endswith(".npz"):
         return _of_array(used, where)
     form = used.frames, 1, used.height, used.width
-    found = []
-    for entry in manifest.of(where):
+    found, films = [], f"{where.rstrip('/')}/{FILMS}"
+    for entry in manifest.of(films if storage.is_folder(films) else where):
         name = entry.path.rsplit("/", 1)[-1]
         size = entry.height, entry.width
         if not entry.reason and size != form[2:]:
@@ -91,8 +94,15 @@ def of_samples(used: Protocol, where: str) -> list[Video]:
                 f"{form[2]} x {form[3]}: generate at that size, or --set height=..., width=...."
             )
         item = datasets.Item(name, entry.path, reason=entry.reason, source=name)
-        found.append(Video(name, name, functools.partial(datasets.clip, item, *form)))
+        found.append(Video(name, name, functools.partial(datasets.clip, item, *form), entry.path))
     return found
+
+
+def digest(drawn: Sequence[Video]) -> str:
+    """sha256 of the files that samples are read from, with their names."""
+    digests = {path: hashlib.sha256(storage.read(path)) for path in {v.path for v in drawn}}
+    told = [f"{video.key} {digests[video.path].hexdigest()}\n" for video in drawn]
+    return hashlib.sha256("".join(told).encode()).hexdigest()
 
 
 def _of_array(used: Protocol, where: str) -> list[Video]:
@@ -112,4 +122,5 @@ def _of_array(used: Protocol, where: str) -> list[Video]:
             f"{wanted[0]} or more, for {used.name}; got {got}."
         )
     clips = found[:, : wanted[0]]
-    return [Video(f"{i:06d}", f"{i:06d}", lambda i=i: clips[i]) for i in range(len(clips))]
+    names = [f"{i:06d}" for i in range(len(clips))]
+    return [Video(name, name, lambda i=i: clips[i], where) for i, name in enumerate(names)]

@@ -3,12 +3,14 @@
 import json
 import types
 
+import jax
 import numpy as np
 import PIL.Image
 import pytest
 
 from pv_vae_jax.evaluation import convergence, evaluate, sample_pictures
 from pv_vae_jax.evaluation import generator_during_training as during
+from pv_vae_jax.models.generator import Generator
 from tests.evaluation import judges
 from tests.models.test_generator import generator_of
 
@@ -22,7 +24,8 @@ def run_of(vae, **runtime):
         "sampling": {"steps": 2, "solver": "euler", "guidance": 1.0, "shift": 1.0},
         "runtime": values | runtime,
     }
-    return types.SimpleNamespace(config=config, seed=3, tokenizer=vae)
+    form = types.SimpleNamespace(shape=(2, 1, 1, 4))  # 5 frames of 16 x 16
+    return types.SimpleNamespace(config=config, seed=3, tokenizer=vae, latents=form)
 
 
 @pytest.fixture
@@ -53,6 +56,10 @@ def test_samples_are_measured_at_intervals_by_one_protocol(vae, judge, tmp_path)
     assert one.steps == (10, 20) and one.reached == 10 and one.less == 0
     report = evaluated.report(generator, None, run)
     assert "fvd" in report and json.loads((run / "results.json").read_text()) == found[0]
+    params = jax.tree.map(lambda leaf: leaf + 0.3, generator.params)  # trained further
+    further = Generator(generator.module, params, generator.latents, generator.config)
+    evaluated.report(further, None, run)
+    assert json.loads((run / "results.json").read_text()) != found[0]
 
 
 def test_without_a_tokenizer_nothing_is_shown(vae, tmp_path):
@@ -67,7 +74,14 @@ def test_values_that_cannot_be_are_told_before_the_first_update(vae):
         during.Evaluate(run_of(vae, protocol="large"))
     with pytest.raises(ValueError, match="protocol_data films=/a: films is none of rendered"):
         during.Evaluate(run_of(vae, protocol_data=("films=/a",)))
-    one = during.Evaluate(run_of(vae, protocol="ucf101-gen", protocol_data=("/data",)))
+    with pytest.raises(ValueError, match="small is of reconstruction: name one of generation"):
+        during.Evaluate(run_of(vae, protocol="small"))
+    with pytest.raises(
+        ValueError, match=r"of 9 x 32 x 32, .* 5 x 16 x 16: add \+frames=5\+height=16"
+    ):
+        during.Evaluate(run_of(vae, protocol="small-gen"))
+    small = "ucf101-gen+frames=5+height=16+width=16"
+    one = during.Evaluate(run_of(vae, protocol=small, protocol_data=("/data",)))
     assert one._folders == {"ucf101": "/data"}
     run = run_of(vae)
     run.config["sampling"]["steps"] = 0

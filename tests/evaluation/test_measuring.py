@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pv_vae_jax.data.clips import ClipError
+from pv_vae_jax.evaluation import measuring
 from pv_vae_jax.evaluation.measuring import Spent, Video, measure
 from pv_vae_jax.evaluation.rows import Folder, Row
 
@@ -106,3 +107,26 @@ def test_clips_are_decoded_ahead_of_their_use(folder):
         return looked_at([])(videos, clips)
 
     assert len(run([waiting(i) for i in range(4)], 4, folder, rows_of)) == 4
+
+
+def test_a_video_that_was_mended_is_measured_by_the_same_command(folder):
+    with pytest.raises(ValueError, match="v1: 2 of 17 frames"):
+        run([video(i, bad=i == 1) for i in range(3)], 3, folder, looked_at([]))
+    log = []
+    rows = run([video(i) for i in range(3)], 3, folder, looked_at(log))
+    assert [row.reason for row in rows] == ["", "", ""]
+    assert log == [(1, 2)]  # the others were kept
+
+
+def test_one_host_of_two_measures_alone_and_waits_for_none(folder, monkeypatch):
+    monkeypatch.setattr(measuring.jax, "process_count", lambda: 2)
+    waited = []
+    monkeypatch.setattr(measuring.multihost_utils, "sync_global_devices", waited.append)
+    videos = [video(i) for i in range(4)]
+    rows = measure("p", videos, 4, folder, looked_at([]), 2, False, Spent(), shared=False)
+    assert len(rows) == 4 and not waited
+    other = Folder(folder.where / "shared")
+    other.open({})
+    with pytest.raises(ValueError, match="there are 4"):  # the other host has not made its rows
+        measure("p", videos, 4, other, looked_at([]), 2, True, Spent())
+    assert waited

@@ -15,7 +15,7 @@ def test_a_row_comes_back_bit_for_bit(tmp_path):
     assert not folder.has("set/a b.mp4")
     folder.write(row("set/a b.mp4"))
     folder.write(Row("set/c", "film", reason="too short"))
-    assert folder.has("set/a b.mp4")
+    assert folder.has("set/a b.mp4") and not folder.has("set/c")
     found, bad = folder.read(["set/a b.mp4", "set/none", "set/c"])
     assert (found.key, found.source, found.digest) == ("set/a b.mp4", "film", "abc")
     assert found.values == {"psnr": 1 / 3}

@@ -80,3 +80,25 @@ def test_samples_of_another_size_are_refused(tmp_path):
     video_files.write(tmp_path / "films" / "c.mp4", [np.zeros((6, 64, 48, 3), np.uint8)])
     with pytest.raises(ValueError, match="c.mp4 is 64 x 48, but small is of samples of 32 x 48"):
         videos.of_samples(SMALL, str(tmp_path / "films"))
+
+
+def test_the_folder_of_launch_generate_means_its_films(tmp_path):
+    for name in ("videos/000000.mp4", "videos/000001.mp4", "grid.mp4"):
+        size = (64, 96) if name == "grid.mp4" else (32, 48)
+        video_files.write(tmp_path / name, [np.zeros((6, *size, 3), np.uint8)])
+    found = videos.of_samples(SMALL, f"{tmp_path}/")
+    assert [video.key for video in found] == ["000000.mp4", "000001.mp4"]
+
+
+def test_samples_are_known_by_their_bytes(tmp_path):
+    def digest(value, where):
+        np.savez(tmp_path / where, samples=np.full((3, 9, 32, 48, 3), value, np.uint8))
+        return videos.digest(videos.of_samples(SMALL, str(tmp_path / where)))
+
+    assert digest(1, "a.npz") == digest(1, "b.npz") != digest(2, "a.npz")
+    for i in range(2):
+        video_files.write(tmp_path / f"films/{i}.mp4", [np.full((6, 32, 48, 3), i, np.uint8)])
+    found = videos.of_samples(SMALL, str(tmp_path / "films"))
+    before = videos.digest(found)
+    (tmp_path / "films/0.mp4").write_bytes((tmp_path / "films/1.mp4").read_bytes())
+    assert before != videos.digest(found) and videos.digest(found[1:]) == videos.digest(found[1:])

@@ -120,6 +120,14 @@ def test_samples_are_measured_against_the_real_videos(tmp_path):
     )
     assert same["fvd"]["value"] < 1e-3 < 10 < dark["fvd"]["value"]
     assert set(same) == {"fvd", "kvd", "is_i3d-kinetics400"}
+    np.savez(tmp_path / "dark.npz", samples=real // 2)
+    with pytest.raises(ValueError, match="another samples_sha256 .*choose another --out"):
+        door.main([*SMALL, *settings, "--samples", *samples, "--out", str(tmp_path / "out")])
+    compared = tmp_path / "compared.md"
+    door.main(["compare", *map(str, (tmp_path / "out").iterdir()), "--out", str(compared)])
+    assert "dark" in compared.read_text()
+    with pytest.raises(FileNotFoundError, match="results.json"):
+        door.main(["compare", str(tmp_path / "out" / "table.md")])
     few = str(tmp_path / "few.npz")
     np.savez(few, samples=real[:4])
     with pytest.raises(ValueError, match="samples wants 6 videos; there are 4"):
@@ -204,6 +212,7 @@ def test_an_unreadable_video_is_named_and_its_place_taken_only_if_so_wanted(mode
         ([*SMALL, "--model", "a", "b", "--weights", "x.pth"], "--weights is NAME=... here"),
         ([*SMALL, "--model", "pv_vae_tiny", "--data", "ucf101=x"], "ucf101 is none of rendered"),
         ([*SMALL, "--model", "a/x.npz", "b/x.npz"], "two results have the label x"),
+        ([*SMALL, "--set", "judge=c3d", "--model", "pv_vae_tiny"], "or a file of your own by --j"),
     ],
 )
 @pytest.mark.usefixtures("judge")

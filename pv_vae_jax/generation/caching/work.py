@@ -9,7 +9,6 @@ then the folder of work goes.
 
 import dataclasses
 import json
-import shutil
 from typing import Any
 
 from pv_vae_jax.core import storage
@@ -116,7 +115,4 @@ class Work:
     def finish(self, index: dict[str, Any]) -> None:
         """Writes the index, and removes the folder of work."""
         sealed.write(self.out / latents.NAME, index)
-        if storage.is_url(self.out):
-            self._folder.rmtree()
-        else:
-            shutil.rmtree(self._folder)
+        storage.remove_folder(self._folder)
