@@ -92,12 +92,14 @@ def convergence(
     """
     at = scale(argument)
     every = max(1, at.updates["generator"] // 4)
-    given = dict(zip(at.generation[::2], at.generation[1::2], strict=True))
-    watched = [f"--config.runtime.protocol={given['--protocol']}+videos={min(256, at.samples[0])}"]
+    pairs = list(zip(at.generation[::2], at.generation[1::2], strict=True))
+    changed = [text for flag, text in pairs if flag == "--set" and not text.startswith("videos=")]
+    used = [dict(pairs)["--protocol"], f"videos={min(256, at.samples[0])}", *changed]
+    watched = [f"--config.runtime.protocol={'+'.join(used)}"]
     watched += [f"--config.runtime.evaluate_every={every}"]
-    if "--data" in given:
-        watched += [f"--config.runtime.protocol_data=('{given['--data']}',)"]
-    at = dataclasses.replace(at, generator=(*at.generator[:2], tuple(watched)))
+    watched += [f"--config.runtime.protocol_data=('{d}',)" for flag, d in pairs if flag == "--data"]
+    before, after, more = at.generator
+    at = dataclasses.replace(at, generator=(before, after, (*more, *watched)))
     labels = {n * every: f"generator-{n * every:07d}" for n in (1, 2, 3)} | {4 * every: "final"}
     measures = {
         f"{name}_{count}": figure(

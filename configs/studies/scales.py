@@ -1,7 +1,9 @@
 """How large a cell is and where its clips come from: what differs between a laptop and the paper.
 
-full,DIR             the paper's: 661M, Kinetics-400 and images, UCF101; DIR/k400, DIR/images,
-                     DIR/ucf101, DIR/MPI-Sintel-complete, DIR/tapvid_davis.pkl
+full,DIR             the paper's: 661M, Kinetics-400 and images, UCF101; DIR/k400 (its train is
+                     trained on, its val judged by: docs/datasets.md), DIR/images, DIR/ucf101,
+                     DIR/MPI-Sintel-complete, DIR/tapvid_davis.pkl; one program for all masks, as
+                     below, so that all rows cost the same
 small,smooth         rendered scenes, exact motion, made on the fly; 20 minutes on one CPU core
 small,smooth,13      clips of 13 frames, 4 latent steps, instead of 9; 35 minutes
 small,film           Big Buck Bunny, cut at its shots, split by time; judged on live action too
@@ -161,7 +163,11 @@ def _of_the_paper(folder: str) -> Scale:
             "hybrid": "configs/tables/table_7_hybrid.py:661m",
         },
         widths=cnn_sizes.SIZES["pv_vae_661m"]["widths"],
-        vae=(f"--config.data.images={folder}/images", f"--config.data.videos={folder}/k400"),
+        vae=(
+            f"--config.data.images={folder}/images",
+            f"--config.data.videos={folder}/k400/train",
+            "--config.stages.predictive.withholding.way=mask",
+        ),
         image=True,
         generator=("--config=configs/latte_ucf101.py:", "", ()),
         latents=(

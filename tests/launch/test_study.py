@@ -1,9 +1,11 @@
+import ast
 import copy
 import importlib
 import itertools
 import json
 import os
 import pathlib
+import runpy
 import signal
 import subprocess
 import sys
@@ -32,7 +34,9 @@ def overridden(config, arguments):
         for name in path:
             place = place[name]
         old = place[last]
-        place[last] = value == "True" if isinstance(old, bool) else type(old)(value)
+        place[last] = (
+            ast.literal_eval(value) if isinstance(old, (bool, tuple)) else type(old)(value)
+        )
     return config
 
 
@@ -82,6 +86,26 @@ def test_every_study_is_there_at_the_size_of_the_paper(path):
     commands = [" ".join(s.command("R")) for cell in made.cells for s in cell.ordered()]
     assert any("--config=configs/pv_vae_661m.py:661m" in command for command in commands)
     assert any("configs/latte_ucf101.py:R/model-" in command for command in commands)
+    trained = [command for command in commands if "/data/k400" in command and "train" in command]
+    assert trained and all("/data/k400/train" in command for command in trained)  # val judges
+
+
+@pytest.mark.parametrize("size", ["small,smooth", "small,film", "full,/data"])
+@pytest.mark.parametrize("name", rows.ROWS)
+def test_every_row_is_a_run_at_every_size(name, size):
+    step = cells.cell(name, 0, scales.scale(size)).step("vae")
+    path, _, argument = step.arguments[0].removeprefix("--config=").partition(":")
+    config = runpy.run_path(path)["get_config"](argument)
+    flags = [a for a in step.arguments[1:] if isinstance(a, str) and ".data." not in a]
+    flags = [a for a in flags if ".run=" not in a]
+    VAERun.of(overridden(config, flags).to_dict())
+
+
+def test_curves_of_longer_clips_train_and_judge_longer_clips():
+    study = door.read("configs/study_figure_1.py:small,smooth,13")
+    told = " ".join(study.cells[0].step("generator").command("R"))
+    assert "--config.stages.generator.data.frames=13" in told
+    assert "smooth-gen+videos=256+frames=13" in told
 
 
 @pytest.mark.parametrize("size", ["small,smooth", "small,smooth,13", "small,film", "full,/data"])
