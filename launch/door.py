@@ -46,8 +46,11 @@ def run(main: Callable[[], None]) -> None:
     prepare()
     try:
         main()
-    except (ValueError, FloatingPointError, OSError) as error:
-        if os.environ.get("PV_VAE_JAX_TRACEBACK"):
+    except Exception as error:
+        from pv_vae_jax.data.clips import ClipError
+
+        known = isinstance(error, (ValueError, FloatingPointError, OSError, ClipError))
+        if not known or os.environ.get("PV_VAE_JAX_TRACEBACK"):
             raise
         print(f"error: {sentence(error)}", file=sys.stderr)
         sys.exit(2)

@@ -54,9 +54,10 @@ def main(argv: list[str] | None = None) -> None:
     vae, model = models.load(args.model, args.weights)
     form.check(vae.spec.temporal)
     vae = models.tiled(vae, args)
-    if not entry.reason:
-        for note in folder.notes(vae.spec, form.of(entry)).values():
-            print(f"note: {args.input} {note}.", file=sys.stderr)
+    if entry.reason:
+        raise ValueError(f"{entry.path} cannot be used: {entry.reason}.")
+    for note in folder.notes(vae.spec, form.of(entry)).values():
+        print(f"note: {args.input} {note}.", file=sys.stderr)
     with tqdm.tqdm(total=form.of(entry)[0], unit="frame", disable=None) as bar:
         told = films.encode(vae, entry, args.out, form, {"model": model}, bar.update)
     film, shape = told["film"], vae.spec.latent_shape(*told["padded_to"])

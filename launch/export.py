@@ -16,6 +16,8 @@ examples:
   python -m launch.export --workdir runs/paper --out exports/5k.npz --stage predictive --step 5000
   python -m launch.export --workdir runs/quickstart --out exports/demo.safetensors
 
+A run keeps the last two checkpoints of a stage, or as many as its --config.runtime.keep says.
+
 A baseline's public checkpoint becomes such a file, and a baseline of any run or file goes back
 under the names of its reference implementation:
   python -m launch.export --model wan2.1 --weights Wan2.1_VAE.pth --out exports/wan2.1.npz
@@ -89,6 +91,11 @@ def _write(args: argparse.Namespace, model: Any, training: dict[str, Any]) -> No
                 "--layout, --calibrate and --dtype are of video VAEs; this is a generator."
             )
         generator_export.save(args.out, model, training)
+    elif args.layout and (args.calibrate or args.dtype != "float32"):
+        raise ValueError(
+            f"--layout {args.layout} writes what the reference has, float32 parameters alone: "
+            "leave out --dtype and --calibrate."
+        )
     elif args.layout:
         registry.to_reference(args.out, model, args.layout)
     else:

@@ -70,6 +70,17 @@ def main(argv: list[str] | None = None) -> None:
     args = parser().parse_args(argv)
     if args.count < 1:
         raise ValueError(f"--count is at least 1, got {args.count}.")
+    if args.batch < 1:
+        raise ValueError(f"--batch is at least 1, got {args.batch}.")
+    if args.cache and not args.baseline:
+        raise ValueError(f"--cache {args.cache} is for --baseline.")
+    if args.latents or args.baseline:
+        for name in ("step", "labels", "steps", "solver", "guidance", "shift"):
+            if getattr(args, name) is not None:
+                raise ValueError(
+                    f"--{name} is of a generator, and none draws here: leave it out, or name one "
+                    "with --workdir or --generator."
+                )
     hosts.connect()
     hosts.check_agreement(vars(args))
     _generate(args)

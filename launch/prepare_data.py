@@ -140,7 +140,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.workers < 1:
         raise ValueError(f"--workers is a number from 1, got {options.workers}.")
     from pv_vae_jax.data import shard_index
-    from pv_vae_jax.data.prepare import pieces
+    from pv_vae_jax.data.prepare import assemble, pieces
 
     names = [field.name for field in dataclasses.fields(pieces.Rules)]
     rules = pieces.Rules(**{name: getattr(options, name) for name in names})
@@ -153,7 +153,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from pv_vae_jax.data.prepare import run
 
         counts = run.prepare(sources, options.out, rules, options.workers, not options.quiet)
-    shard_index.keep_classes(options.out, classes)
+    shard_index.keep_classes(assemble.folder_of(options.out), classes)
     print(report(counts, options.out))
     return 0
 

@@ -41,6 +41,10 @@ def loaded(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
     from pv_vae_jax.training import restore, runs, workdir
     from pv_vae_jax.training.generator_run import GeneratorRun
 
+    if args.step is not None and not args.workdir:
+        raise ValueError(f"--step {args.step} is of a run: name it with --workdir.")
+    if args.weights and not args.vae:
+        raise ValueError(f"--weights {args.weights} is of a baseline: name it with --vae.")
     config: dict[str, Any] = {}
     if args.workdir:
         folder = storage.path(args.workdir)

@@ -52,7 +52,7 @@ run gcloud compute tpus tpu-vm scp "$bundle" "$name:pv_vae_jax.bundle" "${where[
 python='$HOME/.venv-pv/bin/python'
 steps=(
   "rm -rf pv_vae_jax && git clone --quiet pv_vae_jax.bundle pv_vae_jax && cd pv_vae_jax"
-  "python3 -m venv ~/.venv-pv && $python -m pip install --quiet -c constraints.txt -e '.[tpu]'"
+  "python3 -m venv ~/.venv-pv && $python -m pip install --quiet -c constraints.txt -e '.[tpu,gcs]'"
   "(pkill -TERM -f launch.train; true)"
   "(nohup setsid $python -u -m launch.train --cluster=tpu$(printf ' %q' "$@") >~/pv_vae_jax.log 2>&1 </dev/null &)"
 )

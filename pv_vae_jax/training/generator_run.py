@@ -121,11 +121,22 @@ class GeneratorRun(Run):
         return np.asarray(known["mean"], np.float32), np.asarray(known["std"], np.float32)
 
     def training_data(self, stage: GeneratorStage) -> Data:
-        """The batches of a stage, of cached latents or of clips, their labels checked."""
+        """The batches of a stage, of cached latents or of clips, their labels checked.
+
+        Raises:
+          ValueError: a generator of classes, and cached latents without labels.
+        """
         seed = rng.fold(self.seed, f"data/{stage.name}")
         if self.latents.dtype:
             batch, where = stage.data.buckets[0][2], self.config["data"]["latents"]
-            data = cached.LatentData(cached.Latents(where, "train"), batch, seed)
+            latents = cached.Latents(where, "train")
+            if self.module.classes and not latents.labels:
+                raise ValueError(
+                    f"config.generator.fields.classes is {self.module.classes}, but no latents of "
+                    f"{where} have a label: prepare them with --labels, or set 0 for an "
+                    "unconditional generator."
+                )
+            data = cached.LatentData(latents, batch, seed)
         else:
             spec = self.tokenizer.spec
             data = video_data.training(

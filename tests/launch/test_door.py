@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from launch import door
+from pv_vae_jax.data.clips import ClipError
 
 
 @pytest.fixture
@@ -47,6 +48,7 @@ def test_compiled_programs_are_kept_where_the_user_says(environment, tmp_path):
         (ValueError("17 frames."), "error: 17 frames.\n"),
         (FileNotFoundError("there is no model file x."), "error: there is no model file x.\n"),
         (PermissionError(13, "Permission denied", "out"), "error: out: permission denied.\n"),
+        (ClipError("a.mp4", "no such file"), "error: a.mp4: no such file\n"),
     ],
 )
 def test_a_users_error_is_a_sentence_and_exit_code_2(environment, capsys, error, told):

@@ -166,6 +166,8 @@ def test_what_is_no_film_or_no_latents_is_told(files, tmp_path):
     (tmp_path / "empty.mp4").touch()
     with pytest.raises(ValueError, match="empty.mp4 cannot be used: empty file"):
         run(encode, files, tmp_path / "empty.mp4", tmp_path / "a.npz")
+    with pytest.raises(ValueError, match="empty.mp4 cannot be used: empty file"):
+        run(encode, files, tmp_path / "empty.mp4", tmp_path / "a.npz", "--size", "64")
     with pytest.raises(ValueError, match="latents are a .npz file, got .*a.mp4"):
         run(encode, files, files / "a.mp4", tmp_path / "a.mp4")
     with pytest.raises(ValueError, match="model.npz is no file of latents of a film"):

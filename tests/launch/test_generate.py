@@ -180,6 +180,9 @@ def test_two_processes_of_two_devices_draw_what_one_draws(place, whole, samples,
         (["--guidance", "2"], "guidance = 2.0 needs labels"),
         (["--solver", "rk4"], "a solver is one of euler, heun; got 'rk4'"),
         (["--seed", "7"], "holds other samples: seed differ"),
+        (["--batch", "0"], "--batch is at least 1, got 0"),
+        (["--cache", "kept"], "--cache kept is for --baseline"),
+        (["--weights", "a.pth"], "--weights a.pth is of a baseline: name it with --vae"),
         (
             ["--vae", "pv_vae_hybrid_tiny"],
             "were made by another model: pv_vae_tiny, not pv_vae_hybrid_tiny",
@@ -190,3 +193,9 @@ def test_bad_input_is_a_sentence(whole, samples, arguments, sentence):
     out = ["--workdir", str(whole), "--count", "5", "--out", str(samples)]
     with pytest.raises(ValueError, match=sentence):
         door.main([*out, *arguments])
+
+
+@pytest.mark.parametrize("flags", [["--steps", "3"], ["--labels", "1"], ["--step", "4"]])
+def test_flags_of_a_generator_are_refused_where_none_draws(samples, flags):
+    with pytest.raises(ValueError, match=f"{flags[0]} is of a generator, and none draws here"):
+        door.main(["--latents", str(samples), "--out", str(samples), *flags])

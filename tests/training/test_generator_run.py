@@ -92,7 +92,7 @@ def test_cached_latents_of_another_model_are_refused_by_the_tokenizer(tokenizer,
     theirs = LatentForm(form.identity | {"encoder": "0" * 64}, form.shape)
     fake = type("Latents", (), {
         "identity": theirs.identity, "shape": form.shape, "dtype": "float16", "classes": (),
-        "clips": {"frames": 5, "height": 16, "width": 16},
+        "clips": {"frames": 5, "height": 16, "width": 16}, "labels": 0,
     })  # fmt: skip
     monkeypatch.setattr(cached, "Latents", lambda where, split: fake)
     run = runs.of(config_of(path, data__latents="kept"))
@@ -100,6 +100,9 @@ def test_cached_latents_of_another_model_are_refused_by_the_tokenizer(tokenizer,
     with pytest.raises(ValueError, match="kept were made by other weights of the encoder"):
         _ = run.tokenizer
     assert runs.of(config_of("", data__latents="kept")).tokenizer is None
+    run = runs.of(config_of("", data__latents="kept", generator__fields__classes=2))
+    with pytest.raises(ValueError, match="classes is 2, but no latents of kept have a label: prep"):
+        run.training_data(run.stages[0])
 
 
 @pytest.mark.parametrize(
