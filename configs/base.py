@@ -1,8 +1,9 @@
 """The base of every config: all keys there are, with defaults, locked.
 
 A config file imports :func:`base` and :func:`stage`, sets what differs, returns the result; a key
-that is not here is refused, in the file and on the command line.  Keys under ``runtime`` and the
-``steps`` of the stages may change when a run goes on; all others are its identity.
+that is not here is refused, in the file and on the command line.  Keys under ``runtime`` and
+``profile`` and the ``steps`` of the stages may change when a run goes on; all others are its
+identity.
 """
 
 from ml_collections import ConfigDict

@@ -1,8 +1,8 @@
 """The base of every generator's config: all keys there are, with defaults, locked.
 
 A config file imports :func:`base` and :func:`stage`, sets what differs, returns the result.  Keys
-under ``runtime`` and ``sampling`` and the ``steps`` of the stages may change when a run goes on;
-all others are its identity.
+under ``runtime``, ``sampling`` and ``profile`` and the ``steps`` of the stages may change when a
+run goes on; all others are its identity.
 """
 
 from ml_collections import ConfigDict

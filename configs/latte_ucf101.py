@@ -7,7 +7,8 @@
     python -m launch.generate --workdir=runs/ucf101 --count=2048 --out=samples/ucf101
     python -m launch.evaluate --protocol=ucf101-gen --samples=samples/ucf101 --data=/data/ucf101 ...
 
-MODEL is an export or a name.  ``:MODEL,2`` has patches of 2 x 2, for latents of t4s8c16, as the
+MODEL is an export; or a name, with ``--weights`` there and ``--config.tokenizer.weights`` here.
+``:MODEL,2`` has patches of 2 x 2, for latents of t4s8c16, as the
 public Latte; ``,1`` (default) none, as the paper.  250,000 updates of 64 clips, learning rate 1e-4.
 On GPUs ``--config.generator.fields.scan=True`` halves the memory (docs/scaling_tables.md).
 Written for a pod or several GPU hosts: traced, counted and compiled here, not trained.
