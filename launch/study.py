@@ -77,14 +77,15 @@ def main(argv: list[str] | None = None) -> None:
         told.error("the following arguments are required: --root")
     from pv_vae_jax.study import grid, results
 
-    study = read(args.study).chosen(args.cells)
-    index, slash, count = args.part.partition("/")
-    if not slash or not (index + count).isdigit():
+    whole = read(args.study)
+    study = whole.chosen(args.cells)
+    index, _, count = args.part.partition("/")
+    if not index.isdigit() or not count.isdigit():
         raise ValueError(f"--part is I/N, such as 0/4; got {args.part!r}.")
     study = study.part(int(index), int(count))
     out = pathlib.Path(args.out)
     if args.table:
-        _table(study, out)
+        _table(whole, out)
         return
     if args.commands:
         for cell in study.cells:
@@ -94,7 +95,7 @@ def main(argv: list[str] | None = None) -> None:
         return
     root = pathlib.Path(args.root)
     results.read(study, out)  # or a sentence, where OUT has results of other studies
-    kept = {cell.name for cell in study.cells if results.kept(cell, out)}
+    kept = {cell.name for cell in study.cells if results.kept(study, cell, out)}
     missing = [cell.name for cell in study.cells if cell.name not in kept]
     left = study.chosen(missing) if missing else None
     print(grid.text(study, root, kept))
@@ -102,10 +103,10 @@ def main(argv: list[str] | None = None) -> None:
         print(f"time left: {grid.clock(grid.seconds_left(left, root, args.jobs))} h")
         return
     lost = _run(left, root, out, args.jobs) if left is not None else []
-    kept = {cell.name for cell in study.cells if results.kept(cell, out)}
+    kept = {cell.name for cell in study.cells if results.kept(study, cell, out)}
     print(grid.text(study, root, kept, lost))
     if kept:
-        _table(study, out)
+        _table(whole, out)
     sys.exit(1 if lost else 0)
 
 
@@ -121,6 +122,8 @@ def _run(study: Any, root: pathlib.Path, out: pathlib.Path, jobs: int) -> list[A
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stopped)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # not under nohup
+        signal.signal(signal.SIGHUP, stopped)
     steps = running.steps_of(study)
     missing = [step for step in steps if running.done(root, step) is None]
     waiting, left = list(study.cells), grid.clock(grid.seconds_left(study, root, jobs))
@@ -141,7 +144,8 @@ def _run(study: Any, root: pathlib.Path, out: pathlib.Path, jobs: int) -> list[A
         bar.write(f"failed: {step.kind}, {root / step.folder / running.LOG}\n{log}")
 
     def tick(now: list[Any]) -> None:
-        bar.set_postfix_str(f"{left} h left; {', '.join(step.kind for step in now)}", refresh=False)
+        told = ", ".join(step.kind for step in now) or "waiting for steps of another study"
+        bar.set_postfix_str(f"{left} h left; {told}", refresh=False)
         bar.update(0)  # shown where enough time has passed
 
     form = {"bar_format": "{desc} {n}/{total} |{bar}| {elapsed} {postfix}", "miniters": 0}

@@ -15,12 +15,11 @@ import shutil
 from collections.abc import Sequence
 from typing import Any
 
-import jax
-
 from pv_vae_jax.core import arrays, storage
 from pv_vae_jax.evaluation import protocol
 from pv_vae_jax.study import running
 from pv_vae_jax.study.plan import Cell, Measure, Study
+from pv_vae_jax.study.step import Step
 from pv_vae_jax.training import workdir
 
 
@@ -46,7 +45,7 @@ def collect(study: Study, cell: Cell, root: pathlib.Path) -> dict[str, Any]:
             for step, told in steps
         ],
         "seconds": round(sum(told["seconds"] for _, told in steps), 1),
-        "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
+        "device": _device(root, [step for step, _ in steps]),
         "cpu": _cpu(),
         "versions": protocol.versions() | {"python": platform.python_version()},
         "commit": workdir.commit(),
@@ -71,6 +70,17 @@ def _read(measure: Measure, cell: Cell, root: pathlib.Path) -> float | None:
         ) from error
 
 
+def _device(root: pathlib.Path, steps: Sequence[Step]) -> str:
+    """What the first training that tells it ran on; this process leaves the devices to others."""
+    for step in steps:
+        starts = root / step.folder / "run" / "runs.jsonl"
+        if starts.exists():
+            told = json.loads(starts.read_text().splitlines()[-1])
+            kind = told.get("device_kind", told["devices"][0])
+            return f"{len(told['devices'])} x {kind}"
+    return ""
+
+
 def _cpu() -> str:
     """Model of the processor, where the system tells, and how many cores there are."""
     name = platform.processor() or platform.machine()
@@ -86,12 +96,13 @@ def place(cell: Cell, out: pathlib.Path) -> pathlib.Path:
     return out / cell.variant / f"{cell.seed}.json"
 
 
-def kept(cell: Cell, out: pathlib.Path) -> bool:
-    """Whether ``out`` has the result of the same steps, made here or elsewhere."""
+def kept(study: Study, cell: Cell, out: pathlib.Path) -> bool:
+    """Whether ``out`` has all figures of the study, of the same steps, made here or elsewhere."""
     path = place(cell, out)
     if not path.exists():
         return False
-    return _of_its_steps(cell, json.loads(path.read_text()))
+    result = json.loads(path.read_text())
+    return _of_its_steps(cell, result) and study.measures.keys() <= result["figures"].keys()
 
 
 def _of_its_steps(cell: Cell, result: dict[str, Any]) -> bool:
@@ -144,8 +155,8 @@ def read(study: Study, out: pathlib.Path) -> dict[str, dict[int, dict[str, Any]]
 
 def outdated(study: Study, out: pathlib.Path) -> list[str]:
     """The cells whose files are of other steps: a config or a row has changed since."""
-    there = [cell for cell in study.cells if place(cell, out).exists()]
-    return [cell.name for cell in there if not kept(cell, out)]
+    there = {c.name: (c, place(c, out)) for c in study.cells if place(c, out).exists()}
+    return [n for n, (c, p) in there.items() if not _of_its_steps(c, json.loads(p.read_text()))]
 
 
 def values(

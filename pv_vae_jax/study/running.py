@@ -5,11 +5,13 @@
 A step is a process of its door.  It is done when ``done.json`` is in its folder, written after the
 process ended well: a killed study loses what the door itself loses (the updates since its last
 checkpoint), and the same command goes on.  A step that fails is named with the end of its log, the
-cells that need it are given up, all others go on.
+cells that need it are given up, all others go on.  A process holds the lock of its step's folder as
+long as it lives: where another study, or what one left behind, makes a step, it is waited for.
 """
 
 import contextlib
 import datetime
+import fcntl
 import json
 import os
 import pathlib
@@ -23,7 +25,7 @@ from pv_vae_jax.core import storage
 from pv_vae_jax.study.plan import Study
 from pv_vae_jax.study.step import Step
 
-DONE, LOG, SPENT = "done.json", "log.txt", "seconds.txt"
+DONE, LOG, SPENT, LOCK = "done.json", "log.txt", "seconds.txt", "lock"
 POLL = 0.2  # seconds
 
 
@@ -52,13 +54,25 @@ def cores_of(jobs: int) -> list[list[int]]:
     return [cores[n::jobs] for n in range(jobs)] if jobs <= len(cores) else [[]] * jobs
 
 
-class Running:
-    """One process of a step."""
+def locked(root: pathlib.Path, step: Step) -> int | None:
+    """The lock of a step's folder as an open file; None where another process has it."""
+    folder = root / step.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return lock
 
-    def __init__(self, root: pathlib.Path, step: Step, cores: list[int]):
+
+class Running:
+    """One process of a step, which takes over its lock."""
+
+    def __init__(self, root: pathlib.Path, step: Step, cores: list[int], lock: int):
         self.step, self.cores = step, cores
         self._folder = root / step.folder
-        self._folder.mkdir(parents=True, exist_ok=True)
         self._typed = step.typed(str(root))
         with (self._folder / LOG).open("ab") as log:
             self._process = subprocess.Popen(
@@ -67,7 +81,9 @@ class Running:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C is for the study: it stops its steps in order
+                pass_fds=(lock,),
             )
+        os.close(lock)  # the process has it
         # Before it starts threads, which inherit them; no code of ours between fork and exec.
         if cores:
             with contextlib.suppress(ProcessLookupError):  # it has ended already
@@ -94,9 +110,12 @@ class Running:
             storage.write(self._folder / DONE, json.dumps(told, indent=1) + "\n")
         return code
 
-    def stop(self) -> None:
-        """Asks it to save and stop, and waits until it has."""
+    def ask_to_stop(self) -> None:
+        """Asks it to save and stop."""
         self._process.terminate()
+
+    def stop(self) -> None:
+        """Waits until it has stopped."""
         self._process.wait()
         storage.write(self._folder / SPENT, f"{self._seconds()}\n")
 
@@ -137,12 +156,19 @@ def run(
     lost: list[Step] = []
     try:
         while left or running:
+            ready = _ready(left, finished)
             for job, cores in enumerate(shares):
-                step = _ready(left, finished) if job not in running else None
-                if step is not None:
-                    left.remove(step)
-                    running[job] = Running(root, step, list(cores))
-            if not running:
+                if job in running or (found := _first_free(root, ready)) is None:
+                    continue
+                step, lock = found
+                left.remove(step)
+                if done(root, step) is None:
+                    running[job] = Running(root, step, list(cores), lock)
+                else:  # another process has made it
+                    os.close(lock)
+                    finished.add(step)
+                    ended(step)
+            if not running and not _ready(left, finished):
                 break  # what is left needs what failed
             tick([each.step for each in running.values()])
             time.sleep(POLL)
@@ -159,10 +185,21 @@ def run(
                     failed(each.step, each.end_of_log())
     finally:
         for each in running.values():
+            each.ask_to_stop()
+        for each in running.values():
             each.stop()
     return lost
 
 
-def _ready(left: list[Step], finished: set[Step]) -> Step | None:
-    """Equation (1)."""
-    return next((step for step in left if finished.issuperset(step.needs)), None)
+def _ready(left: list[Step], finished: set[Step]) -> list[Step]:
+    """Those that equation (1) is about."""
+    return [step for step in left if finished.issuperset(step.needs)]
+
+
+def _first_free(root: pathlib.Path, ready: list[Step]) -> tuple[Step, int] | None:
+    """The first that no other process makes, taken from the list, and its lock."""
+    for step in ready:
+        if (lock := locked(root, step)) is not None:
+            ready.remove(step)
+            return step, lock
+    return None

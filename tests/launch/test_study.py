@@ -219,6 +219,8 @@ def test_bad_input_is_a_sentence(tmp_path):
         door.main(["--study", "configs/base.py", *common])
     with pytest.raises(ValueError, match="--part is I/N, such as 0/4; got 'one'"):
         door.main(["--study", "configs/study_table_4.py:tiny", *common, "--part", "one"])
+    with pytest.raises(ValueError, match="--part is I/N, such as 0/4; got '/4'"):
+        door.main(["--study", "configs/study_table_4.py:tiny", *common, "--part", "/4"])
     with pytest.raises(ValueError, match="no row is named 'other'"):
         rows.row("other")
     with pytest.raises(ValueError, match=r"has no results of study table_4"):

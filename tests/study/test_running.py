@@ -1,3 +1,4 @@
+import json
 import os
 import pathlib
 import textwrap
@@ -108,6 +109,33 @@ def test_a_stopped_study_stops_its_doors_and_goes_on_with_what_is_missing(place)
     assert run(whole, place) == ([], ["b"])
     assert ran(place) == [first.folder, second.folder, second.folder]
     assert running.done(place / "root", second)["seconds"] >= spent > 0
+
+
+def test_a_step_that_another_study_makes_is_waited_for(place):
+    mine, theirs = step("a", "1"), step("b", "2")
+    whole = study(Cell("x", 0, (mine, theirs)))
+    lock = [running.locked(place / "root", theirs)]
+
+    def tick(now):
+        if not now and lock:  # nothing else is left to do: the other study ends
+            folder = place / "root" / theirs.folder
+            (folder / running.DONE).write_text(json.dumps({"seconds": 1.0, "kind": "b"}))
+            os.close(lock.pop())
+
+    assert run(whole, place, jobs=2, tick=tick) == ([], ["a", "b"])
+    assert ran(place) == [mine.folder]
+
+
+def test_a_process_that_outlives_its_study_keeps_its_step(place):
+    waiting = step("a", "wait")
+    root = place / "root"
+    left_behind = running.Running(root, waiting, [], running.locked(root, waiting))
+    assert running.locked(root, waiting) is None
+    left_behind.ask_to_stop()
+    left_behind.stop()
+    lock = running.locked(root, waiting)
+    assert lock is not None
+    os.close(lock)
 
 
 def test_a_door_that_ends_without_its_file_has_failed(place):

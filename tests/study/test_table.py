@@ -78,10 +78,29 @@ def test_the_table_marks_only_differences_whose_interval_excludes_zero(made):
 
 def test_a_result_is_kept_only_for_the_same_steps(made):
     whole, root, out = made
-    assert all(results.kept(each, out) for each in whole.cells)
+    assert all(results.kept(whole, each, out) for each in whole.cells)
     other = Step("score", "evaluate", ("plain", "0", own("elsewhere")), "score.json")
-    assert not results.kept(Cell("plain", 0, (other,)), out)
-    assert not results.kept(cell("plain", 9), out)
+    assert not results.kept(whole, Cell("plain", 0, (other,)), out)
+    assert not results.kept(whole, cell("plain", 9), out)
+
+
+def test_a_result_without_a_figure_of_the_study_is_read_off_its_steps_again(made):
+    whole, root, out = made
+    less = dataclasses.replace(whole, measures={"fvd": MEASURES["fvd"]})
+    results.write(less, whole.cells[0], root, out)
+    assert results.kept(less, whole.cells[0], out)
+    assert not results.kept(whole, whole.cells[0], out) and not results.outdated(whole, out)
+    results.write(whole, whole.cells[0], root, out)
+    assert results.kept(whole, whole.cells[0], out)
+
+
+def test_a_result_names_the_devices_of_its_training(made):
+    whole, root, out = made
+    run = root / whole.cells[0].steps[0].folder / "run"
+    run.mkdir()
+    start = {"devices": ["a", "b"], "device_kind": "TPU v5e"}
+    (run / "runs.jsonl").write_text(json.dumps(start) + "\n")
+    assert results.collect(whole, whole.cells[0], root)["device"] == "2 x TPU v5e"
 
 
 def test_results_of_other_steps_are_left_out_of_the_table_and_named(made):
