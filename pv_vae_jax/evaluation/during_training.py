@@ -25,6 +25,8 @@ class Evaluate:
     """An evaluator for training/loop.py; clips are read once, when they are first needed."""
 
     def __init__(self, run: VAERun):
+        """Checks that there are clips to look at; ValueError if not."""
+        run.check_held_out()
         self._run = run
         judge = run.config["runtime"]["lpips"]
         self._lpips = perceptual.load(judge) if judge else None

@@ -41,6 +41,7 @@ def latent_statistics(
         mean = posterior.mean.reshape(-1, posterior.mean.shape[-1])
         return jnp.mean(mean, axis=0), jnp.mean(jnp.square(mean), axis=0)
 
+    params = jax.device_put(params)  # once
     count, first, second = 0, 0.0, 0.0
     for video in videos:
         latents = video.size  # proportional to the number of positions

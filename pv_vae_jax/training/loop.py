@@ -49,6 +49,7 @@ class StageLoop:
         self.stage, self.mesh = placement.stage, placement.mesh
         self.part, self.parts = meshes.data_part(self.mesh)
         self.checkpoints = restore.checkpoints_of(workdir, self.stage, self.runtime["keep"])
+        self.finished = False  # whether the stage's last step, calibration included, is kept
         self._kinds = [device.device_kind for device in self.mesh.devices.flat]
 
     @functools.cached_property
@@ -56,18 +57,27 @@ class StageLoop:
         """Loaded when the first update asks: a stage that is finished needs none."""
         return meshes.put_replicated(self.mesh, self.run.constants(self.stage))
 
-    def finished(self) -> bool:
-        """Whether the stage's last step, calibration included, is in a checkpoint."""
-        return self.checkpoints.latest() == self.stage.steps
-
     def state(self, before: states.TrainState | None) -> states.TrainState:
-        """The state to go on from."""
-        if self.checkpoints.latest() is None:
-            return restore.begin(self.run, self.placement, before)
-        return restore.resume(self.checkpoints, self.placement)[0]
+        """The state to go on from.
 
-    def _save(self, state: states.TrainState, step: int) -> None:
-        position = {"stage": self.stage.name, "step": step, "finished": step == self.stage.steps}
+        Raises:
+          ValueError: the stage has fewer steps now than are behind it.
+        """
+        latest, steps = self.checkpoints.latest(), self.stage.steps
+        if latest is None:
+            return restore.begin(self.run, self.placement, before)
+        state, position = restore.resume(self.checkpoints, self.placement)
+        self.finished = position["finished"] and latest == steps
+        if latest >= steps and not self.finished:
+            least = latest if position["finished"] else latest + 1
+            raise ValueError(
+                f"config.stages.{self.stage.name}.steps is {steps}, and {latest} updates of that "
+                f"stage are behind this run: give {least} or more."
+            )
+        return state
+
+    def _save(self, state: states.TrainState, step: int, finished: bool = False) -> None:
+        position = {"stage": self.stage.name, "step": step, "finished": finished}
         self.checkpoints.save(step, state, position)
 
     def _evaluate(self, state: states.TrainState, step: int) -> dict[str, float]:
@@ -163,7 +173,8 @@ class StageLoop:
     def _check_skips(self, state: states.TrainState, step: int) -> None:
         in_row = int(state.skipped_in_row)
         if in_row >= self.runtime["skip_limit"]:
-            self._save(state, step)
+            if step < self.stage.steps:  # the last step is kept when the stage has ended well
+                self._save(state, step)
             self.checkpoints.close()
             raise FloatingPointError(
                 f"the gradient was not finite in the last {in_row} updates before step {step} of "
@@ -175,7 +186,7 @@ class StageLoop:
     def finish(self, state: states.TrainState) -> states.TrainState:
         """Ends the stage as its run says, and saves."""
         state = self.run.finish(self.stage, self.mesh, state)
-        self._save(state, self.stage.steps)
+        self._save(state, self.stage.steps, finished=True)
         return state
 
 
@@ -202,7 +213,7 @@ def train(
             stage = placement.stage
             loop = StageLoop(run, placement, workdir, evaluate, offset)
             state, complete = loop.state(before), True
-            if not loop.finished():
+            if not loop.finished:
                 state, complete = loop.train(state, stop, earlier)
                 if complete:
                     state = loop.finish(state)

@@ -1,9 +1,11 @@
 """From a stage's start or a checkpoint to a train state, and from a run's folder to a model.
 
 first stage            fresh parameters
-``init_from``          the model of an export, of the folder of another run, or of the public
-                       checkpoint of a baseline; paddings that it lacks are fresh
-later stages           the model at the end of the stage before: its EMA, its statistics
+``init_from``          the model of an export, of the folder of another run (with its discriminator
+                       if both have one of a form), or of the public checkpoint of a baseline;
+                       paddings that it lacks are fresh
+later stages           the model at the end of the stage before: its EMA, its statistics, its
+                       discriminator
 a stage with a checkpoint     that checkpoint, every bit of it
 """
 
@@ -45,10 +47,24 @@ def resume(
     return checkpoints.restore(abstract_like(placement.shapes, placement.shardings), step)
 
 
-def _model_at(path: str, run: Run) -> Any:
-    if storage.is_folder(path):
-        return exported_model(storage.path(path), runs.of_workdir(path))[0]
-    return run.read_model(path)
+def _source(path: str, run: Run) -> tuple[Any, Any]:
+    """The model of ``init_from``, and the adversary where it is the folder of a run with a GAN."""
+    if not storage.is_folder(path):
+        return run.read_model(path), None
+    other = runs.of_workdir(path)
+    state, _ = kept_state(storage.path(path), other)
+    return model_of(other, state), meshes.to_host(state.adversary)
+
+
+def _discriminator(run: Run, stage: Stage, adversary: Any) -> trees.Tree:
+    """That of the adversary where it has the form of a fresh one, else a fresh one."""
+    if adversary:
+        known = run.initial_discriminator(stage, adversary)
+        fresh = jax.eval_shape(lambda: run.initial_discriminator(stage))
+        one, other = ({p: x.shape for p, x in trees.flatten(t).items()} for t in (known, fresh))
+        if one == other:
+            return known
+    return run.initial_discriminator(stage)
 
 
 def begin(run: Run, placement: Placement, before: states.TrainState | None) -> states.TrainState:
@@ -60,9 +76,10 @@ def begin(run: Run, placement: Placement, before: states.TrainState | None) -> s
       ValueError: ``init_from`` holds a model of another form.
     """
     stage = placement.stage
-    discriminator = run.initial_discriminator(stage, before.adversary if before else None)
+    adversary = before.adversary if before else None
     if stage.init_from:
-        source = _model_at(stage.init_from, run)
+        source, theirs = _source(stage.init_from, run)
+        adversary = theirs or adversary
         fresh = trees.flatten(jax.eval_shape(run.initial_params))
         found = run.leaves_of(source, stage.init_from)
         wrong = [
@@ -81,7 +98,7 @@ def begin(run: Run, placement: Placement, before: states.TrainState | None) -> s
     else:
         params = run.initial_params()
         mean, std = run.initial_statistics()
-    return _placed(run, placement, params, mean, std, discriminator)
+    return _placed(run, placement, params, mean, std, _discriminator(run, stage, adversary))
 
 
 def _placed(run: Run, placement: Placement, params, *others) -> states.TrainState:
@@ -102,6 +119,17 @@ def exported_model(
     workdir: pathlib.Path, run: Run, stage: str | None = None, step: int | None = None
 ) -> tuple[Any, dict[str, Any]]:
     """The model of a run, with where it stands: the last stage with a checkpoint by default.
+
+    Arguments and errors are those of :func:`kept_state`.
+    """
+    state, position = kept_state(workdir, run, stage, step)
+    return model_of(run, state), position
+
+
+def kept_state(
+    workdir: pathlib.Path, run: Run, stage: str | None = None, step: int | None = None
+) -> tuple[states.TrainState, dict[str, Any]]:
+    """The state of a checkpoint of a run, on all devices here, and where it stands.
 
     Args:
       workdir: of the run.
@@ -124,6 +152,6 @@ def exported_model(
             placement = placements.of_state(each, mesh, placements.shapes(run, each))
             state, position = resume(checkpoints, placement, step)
             checkpoints.close()
-            return model_of(run, state), position
+            return state, position
         checkpoints.close()
     raise ValueError(f"{workdir} has no complete checkpoint yet.")

@@ -146,7 +146,8 @@ class VAERun(Run):
         if "encoder" not in trained:
             return state
         videos = self.calibration_videos(stage, self.config["runtime"]["calibration_batches"])
-        params = meshes.to_host(states.model_params(state))
+        params, parts = meshes.to_host(states.model_params(state)), mesh.shape["data"]
+        videos = (each for v in videos for each in np.array_split(v, min(parts, len(v))))
         mean, std = calibration.latent_statistics(self.module, params, videos)
         found = meshes.put_replicated(mesh, {"latent_mean": mean, "latent_std": std})
         return state.replace(**found)
@@ -172,6 +173,22 @@ class VAERun(Run):
         return video_data.training(
             self.config["data"], stage.data, spec.temporal, spec.spatial, stage.withholding, seed
         )
+
+    def check_held_out(self) -> None:
+        """Opens what is held out of each stage's sources, before anything is trained.
+
+        Raises:
+          ValueError: there is nothing, or nothing of the length of the clips.
+        """
+        data = self.config["data"]
+        for stage in self.stages:
+            try:
+                video_data.of(data, stage.data.frames, held_out=True)
+            except ValueError as error:
+                raise ValueError(
+                    f"held out to look at, by config.data.held_out = {data['held_out']}, for clips "
+                    f"of {stage.data.frames} frames of config.stages.{stage.name}: {error}"
+                ) from error
 
     def held_out(self, stage: Stage, count: int) -> dict[str, np.ndarray]:
         """Held-out clips of each source: :func:`video_data.held_out`."""

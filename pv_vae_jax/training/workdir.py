@@ -34,6 +34,14 @@ def _plain(config: dict[str, Any]) -> dict[str, Any]:
     return trees.flatten(json.loads(json.dumps(config)))
 
 
+def _began(workdir: Any) -> bool:
+    """Whether anything of a run is kept: before that its config may be put right."""
+    folder = workdir / "checkpoints"
+    if not storage.is_folder(folder):
+        return False
+    return any(step.name.isdigit() for stage in folder.iterdir() for step in stage.iterdir())
+
+
 def _is_runtime(path: str) -> bool:
     parts = path.split("/")
     first, last = parts[0], parts[-1]
@@ -94,7 +102,7 @@ def open_workdir(workdir: storage.Where, config: dict[str, Any]) -> dict[str, tu
         if storage.exists(workdir / "config.json"):
             changes = _changes(read_config(workdir), config)
             refused = {path: pair for path, pair in changes.items() if not _is_runtime(path)}
-            if refused:
+            if refused and _began(workdir):
                 what = "; ".join(
                     f"config.{path.replace('/', '.')} was {old!r} and is now {new!r}"
                     for path, (old, new) in refused.items()
@@ -111,6 +119,7 @@ def open_workdir(workdir: storage.Where, config: dict[str, Any]) -> dict[str, tu
                 "commit": commit(),
                 "python": platform.python_version(),
                 "devices": [str(device) for device in jax.devices()],
+                "device_kind": jax.devices()[0].device_kind,
                 "processes": jax.process_count(),
                 "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
                 "changed": changes,
@@ -136,7 +145,7 @@ def open_latents(workdir: storage.Where, latents: LatentForm) -> None:
       ValueError: they are others; the message says in what.
     """
     known = read_latents(workdir)
-    if known is not None:
+    if known is not None and _began(storage.path(workdir)):
         what = f"the latents of the run in {workdir}"
         identity.check(latents.identity, known.identity, what)
         if known.shape != latents.shape:

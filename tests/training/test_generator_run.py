@@ -74,6 +74,9 @@ def test_a_run_goes_on_with_its_own_latents_alone(tokenizer, tmp_path):
     assert runs.of_workdir(tmp_path / "run").latents == run.latents
     export.save(path.with_name("again.npz"), other(vae, "encoder"))
     changed = runs.of(config_of(path.with_name("again.npz")))
+    workdir.open_latents(tmp_path / "run", changed.latents)  # nothing is trained yet
+    workdir.open_latents(tmp_path / "run", run.latents)
+    (tmp_path / "run" / "checkpoints" / "generator" / "3").mkdir(parents=True)
     with pytest.raises(ValueError, match="the latents of the run in .* by other weights"):
         workdir.open_latents(tmp_path / "run", changed.latents)
 
