@@ -66,6 +66,7 @@ def stage(**changes) -> ConfigDict:
                 "lecam_decay": 0.99,
                 "r1": 0.0,
                 "r1_every": 16,
+                # Over the steps of the stage, not from ``start``: a warm-up before that is over.
                 "optimizer": {
                     "learning_rate": 5e-5,
                     "warmup": 1000,
