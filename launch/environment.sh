@@ -35,7 +35,10 @@ make_environment() {
     return
   fi
   echo "environment: making $folder with $("$base" --version) (about a minute, 1 GB)"
-  "$base" -m venv "$folder" &&
+  local clear='' who='import sys; print(sys.base_prefix, sys.version)'
+  [ "$("$PYTHON" -c "$who" 2>/dev/null)" = "$("$base" -c "$who")" ] || clear=--clear
+  rm -f "$folder/installed" # of what is there until all of it is
+  "$base" -m venv $clear "$folder" &&
     "$PYTHON" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' || {
     echo "error: the packages could not be installed; see pip's message above." >&2
     exit 2

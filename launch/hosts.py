@@ -87,11 +87,25 @@ def connect() -> None:
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     try:
         jax.distributed.initialize(*where, **settings)
+    except KeyError as error:
+        raise ConnectionError(
+            f"--cluster={CLUSTER.value}: the environment has no {error}, by which the processes "
+            "would meet (Open MPI 5 has none): give --coordinator=host:port --processes=N "
+            "--process=I, such as $OMPI_COMM_WORLD_RANK."
+        ) from error
     except (RuntimeError, ValueError) as error:
         raise ConnectionError(
             f"the processes of this run did not meet: {_first_line(error)} All of them must be "
             "started, with one --coordinator=host:port that each can reach."
         ) from error
+
+
+def wait_for_all(what: str) -> None:
+    """Waits for the other processes, up to an hour, where the end of JAX waits ``--lost_after``."""
+    if jax.process_count() > 1:
+        from orbax.checkpoint import multihost
+
+        multihost.get_barrier_sync_fn()(key=what, timeout_ms=3_600_000)
 
 
 def check_agreement(config: dict[str, Any]) -> None:
@@ -143,7 +157,8 @@ def failure_log(workdir: os.PathLike) -> Iterator[None]:
             yield
         except BaseException as error:
             traceback.print_exc(file=file)
-            if not isinstance(error, jax.errors.JaxRuntimeError):
+            lost = isinstance(error, jax.errors.JaxRuntimeError)
+            if not lost or "RESOURCE_EXHAUSTED" in str(error):
                 raise
             print(
                 f"error: process {jax.process_index()} lost another process of this run "

@@ -36,7 +36,7 @@ input=$clips
 }
 
 echo "3/5 training (two stages, about 7 minutes on 2 cores)"
-"$PYTHON" -m launch.train --config="$config" --workdir="$run"
+"$PYTHON" -m launch.train --config="$config" --workdir="$run" --stopped_code=130
 
 echo "4/5 export to NumPy"
 mkdir -p exports
@@ -53,5 +53,6 @@ echo "done in $(((SECONDS - begin) / 60)) min $(((SECONDS - begin) % 60)) s"
 echo "held-out clips, original | reconstruction | prediction: $run/pictures/final/"
 [ -z "$input" ] || echo "the real clips, as strips and films:                   $run/reconstructions/"
 echo "figures:                                               $run/results.json"
-echo "curves:    .venv/bin/python -m pip install tensorboard && .venv/bin/tensorboard --logdir $run/tensorboard"
-echo "the model: .venv/bin/python -c 'import pv_vae_jax as pv; print(pv.load(\"$export\").spec)'"
+bin=$(dirname "${PYTHON#"$PWD"/}")
+echo "curves:    $bin/python -m pip install tensorboard && $bin/tensorboard --logdir $run/tensorboard"
+echo "the model: $bin/python -c 'import pv_vae_jax as pv; print(pv.load(\"$export\").spec)'"

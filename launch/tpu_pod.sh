@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # Trains on all hosts of a Cloud TPU pod slice, from your machine, with gcloud.
 #
-#   launch/tpu_pod.sh --name TPU --zone ZONE [--project PROJECT] [--branch REF] [--dry-run] -- TRAIN FLAGS
+#   launch/tpu_pod.sh --name TPU --zone ZONE [--project PROJECT] [--dry-run] -- TRAIN FLAGS
 #
 #   launch/tpu_pod.sh --name v5p-128 --zone us-east5-a -- --config=configs/pv_vae_661m.py \
 #     --workdir=gs://bucket/runs/full --config.data.videos=/mnt/videos
 #
 # Brings this commit (git bundle of HEAD) to every host, installs the package with the extra tpu,
 # and runs `python -m launch.train --cluster=tpu` on all of them, each in a session that outlives the
-# connection: log in ~/pv_vae_jax.log.  Run it again and the run goes on.  The compilation cache and the
-# workdir are shared: give a gs:// workdir, or one on a file system that all hosts mount.
+# connection: log in ~/pv_vae_jax.log.  Run it again: what runs is stopped, saves, and goes on.  The
+# compilation cache and the workdir are shared: give a gs:// workdir, or one on a file system that all
+# hosts mount.  A host without Python 3.11 or later gets one by uv.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -31,6 +32,10 @@ for argument in "$@"; do
   case $argument in --workdir=*) workdir=${argument#--workdir=} ;; esac
 done
 [ -n "$workdir" ] || { echo "error: --workdir=DIR is needed after --, on storage that all hosts share." >&2 && exit 2; }
+case $workdir in
+/* | *://*) ;;
+*) echo "error: --workdir=$workdir is within the clone, which is replaced: give a URL or an absolute path." >&2 && exit 2 ;;
+esac
 
 where=(--zone="$zone" --worker=all)
 [ -z "$project" ] || where+=(--project="$project")
@@ -46,14 +51,18 @@ run() {
 
 bundle=$(mktemp -d)/pv_vae_jax.bundle
 trap 'rm -rf "$(dirname "$bundle")"' EXIT
-git bundle create --quiet "$bundle" HEAD
+[ -n "$dry" ] || git bundle create --quiet "$bundle" HEAD
 run gcloud compute tpus tpu-vm scp "$bundle" "$name:pv_vae_jax.bundle" "${where[@]}"
 
 python='$HOME/.venv-pv/bin/python'
+train="'^[^ ]*python[^ ]* -u -m launch[.]train'" # not the shell whose command line this is
+waited="for _ in \$(seq 300); do pgrep -f $train >/dev/null || break; sleep 1; done"
+base='$(command -v python3.13 python3.12 python3.11 | head -n 1)'
 steps=(
+  "(pkill -TERM -f $train; $waited; pkill -KILL -f $train; true)"
   "rm -rf pv_vae_jax && git clone --quiet pv_vae_jax.bundle pv_vae_jax && cd pv_vae_jax"
-  "python3 -m venv ~/.venv-pv && $python -m pip install --quiet -c constraints.txt -e '.[tpu,gcs]'"
-  "(pkill -TERM -f launch.train; true)"
+  "if [ -n \"$base\" ]; then \"$base\" -m venv ~/.venv-pv; else python3 -m pip install --quiet --user uv && ~/.local/bin/uv venv --quiet --seed --allow-existing --python 3.12 ~/.venv-pv; fi"
+  "$python -m pip install --quiet -c constraints.txt -e '.[tpu,gcs]'"
   "(nohup setsid $python -u -m launch.train --cluster=tpu$(printf ' %q' "$@") >~/pv_vae_jax.log 2>&1 </dev/null &)"
 )
 command=$(printf ' && %s' "${steps[@]}")

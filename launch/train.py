@@ -34,6 +34,10 @@ WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the run, made if missing; or a URL such as gs://bucket/run."
 )
 
+STOPPED_CODE = flags.DEFINE_integer(
+    "stopped_code", 0, "Exit code of a run that was asked to stop before its end.", 0, 255
+)
+
 
 def _parse(arguments: list[str]) -> list[str]:
     """The command line; a sentence for a key or value that the config does not take."""
@@ -78,8 +82,10 @@ def main(arguments: list[str]) -> int:
         model = loop.train(run, folder, evaluate, placements)
     if model is None:
         print("stopped; the same command goes on.", file=sys.stderr)
-    elif jax.process_index() == 0:
+        return STOPPED_CODE.value
+    if jax.process_index() == 0:
         print(evaluate.report(model, run.stages[-1], folder))
+    hosts.wait_for_all("report")
     return 0
 
 

@@ -1,6 +1,8 @@
 """Several processes find one another, compare what they are to do, and notice a lost one."""
 
 import random
+import subprocess
+import sys
 import time
 
 import pytest
@@ -29,6 +31,21 @@ SLURM = {"SLURM_JOB_ID": "7", "SLURM_PROCID": "0", "SLURM_STEP_NODELIST": "n[1-2
 )
 def test_a_scheduler_is_asked_where_it_tells_of_several_processes(environment, scheduler):
     assert hosts.scheduler_of(environment) == scheduler
+
+
+def test_a_scheduler_that_does_not_tell_enough_is_a_sentence():
+    program = (
+        "from absl import flags; from launch import hosts; flags.FLAGS(['x']); hosts.connect()"
+    )
+    environment = runs.environment() | {"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=runs.ROOT, env=environment, capture_output=True,
+        text=True, timeout=120,
+    )  # fmt: skip
+    assert done.stderr.splitlines()[-1].startswith("ConnectionError: --cluster=auto: the environ")
+    assert (
+        "'OMPI_MCA_orte_hnp_uri'" in done.stderr and "give --coordinator=host:port" in done.stderr
+    )
 
 
 def test_processes_with_another_config_all_end_with_the_sentence(tmp_path):

@@ -4,6 +4,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import time
 
 import pytest
 import yaml
@@ -36,6 +37,41 @@ def test_a_tpu_pod_gets_this_commit_and_the_same_command_on_every_host():
     assert subprocess.run(["bash", "-n"], input=script, text=True, timeout=60).returncode == 0
     flags = script.rsplit("launch.train", 1)[1].split(" >")[0]
     assert shlex.split(flags) == ["--cluster=tpu", *TRAIN]
+    done = shell("launch/tpu_pod.sh", *where, TRAIN[0], "--workdir=runs/full")
+    assert done.returncode == 2 and "is within the clone, which is replaced" in done.stderr
+
+
+def test_a_tpu_pod_stops_what_ran_before_and_not_the_shell_that_asks(tmp_path):
+    """The remote command with a trainer of two seconds, and everything else played by scripts."""
+    where = ["--name", "pod", "--zone", "z", "--dry-run", "--"]
+    done = shell("launch/tpu_pod.sh", *where, "--config=c.py", "--workdir=/w")
+    script = shlex.split(done.stdout.splitlines()[1])[-1].removeprefix("--command=")
+    python = tmp_path / ".venv-pv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    (tmp_path / "bin").mkdir()
+    trainer = "#!/bin/bash\n[ $3 = launch.train ] || exit 0\necho begun >>$HOME/trained\n"
+    trainer += "trap 'sleep 1; echo saved >>$HOME/trained; exit' TERM\nsleep 20 & wait\n"
+    python.write_text(trainer)
+    for name in ("git", "python3.13"):
+        (tmp_path / "bin" / name).write_text("#!/bin/sh\nmkdir -p $HOME/pv_vae_jax\n")
+    for path in (python, *(tmp_path / "bin").iterdir()):
+        path.chmod(0o755)
+    # Under a script's name the process is "bash .../python": pkill is asked for that.
+    script = script.replace("'^[^ ]*python", f"'^[^ ]*bash {tmp_path}[^ ]*python")
+    environment = {"HOME": str(tmp_path), "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+    trained = tmp_path / "trained"
+    try:
+        for begun in (1, 2):
+            shell_ = ["bash", "-c", script]
+            done = subprocess.run(shell_, cwd=tmp_path, env=os.environ | environment, timeout=60)
+            assert done.returncode == 0
+            until = time.monotonic() + 20
+            while not trained.exists() or trained.read_text().count("begun") < begun:
+                assert time.monotonic() < until
+                time.sleep(0.1)
+        assert trained.read_text().split() == ["begun", "saved", "begun"]
+    finally:
+        subprocess.run(["pkill", "-KILL", "-f", f"bash {tmp_path}"], check=False)
 
 
 def test_slurm_starts_a_process_for_each_gpu_and_asks_to_be_told_before_the_end():
@@ -50,7 +86,7 @@ def test_slurm_starts_a_process_for_each_gpu_and_asks_to_be_told_before_the_end(
         for key in ("ntasks-per-node", "gpus-per-node")
     )
     assert tasks == gpus
-    assert "#SBATCH --signal=TERM@" in text and "#SBATCH --requeue" in text
+    assert "#SBATCH --signal=B:USR1@" in text and "#SBATCH --requeue" in text
 
 
 @pytest.mark.parametrize("script", ["launch/tpu_pod.sh", "launch/slurm.sbatch"])
@@ -60,22 +96,27 @@ def test_a_run_on_many_hosts_needs_a_workdir(script):
     assert done.returncode == 2 and "--workdir=DIR is needed" in done.stderr
 
 
-def test_slurm_queues_the_job_again_after_its_signal_and_keeps_other_exit_codes(tmp_path):
-    """srun and scontrol are played by scripts."""
-    done = tmp_path / "requeued"
+def test_slurm_queues_the_job_again_at_its_end_and_not_after_it_fails_or_is_cancelled(tmp_path):
+    """srun, scontrol and scancel are played by scripts; the batch shell is told by USR1."""
+    done, step = tmp_path / "requeued", tmp_path / "step"
     (tmp_path / "scontrol").write_text(f"#!/bin/sh\necho $@ >{done}\n")
-    (tmp_path / "srun").write_text(
-        '#!/bin/sh\n[ "$FAIL" ] && exit 7\ntrap "exit 0" TERM\nkill -TERM $PPID\n'
-        "sleep 0.2\nkill -TERM $$\nsleep 5\n"
+    (tmp_path / "scancel").write_text(
+        f'#!/bin/sh\n[ "$*" = "--signal=TERM 42" ] && kill $(cat {step})\n'
     )
-    for name in ("scontrol", "srun"):
+    (tmp_path / "srun").write_text(
+        f"#!/bin/sh\necho $$ >{step}\n[ $END = fail ] && exit 7\ntrap 'exit 0' TERM\n"
+        "[ $END = cancel ] && kill -TERM $PPID && exit 0\nkill -USR1 $PPID\n"
+        "sleep 5 >/dev/null 2>&1 & wait $!\n"
+    )
+    for name in ("scontrol", "srun", "scancel"):
         (tmp_path / name).chmod(0o755)
     path = f"{tmp_path}:{os.environ['PATH']}"
     settings = {"PATH": path, "PYTHON": shutil.which("true"), "SLURM_JOB_ID": "42"}
     settings["SLURM_SUBMIT_DIR"] = str(tmp_path)
-    result = shell(str(ROOT / "launch/slurm.sbatch"), *TRAIN, **settings, FAIL="1")
-    assert result.returncode == 7 and not done.exists()
-    result = shell(str(ROOT / "launch/slurm.sbatch"), *TRAIN, **settings, FAIL="")
+    script = str(ROOT / "launch/slurm.sbatch")
+    assert shell(script, *TRAIN, **settings, END="fail").returncode == 7 and not done.exists()
+    assert shell(script, *TRAIN, **settings, END="cancel").returncode and not done.exists()
+    result = shell(script, *TRAIN, **settings, END="time")
     assert result.returncode == 0, result.stderr
     assert done.read_text() == "requeue 42\n"
 

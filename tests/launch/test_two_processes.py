@@ -26,9 +26,9 @@ def two(workdir, *arguments, each=([], []), config=CONFIG):
     ]
 
 
-def ended(processes):
+def ended(processes, code=0):
     outputs = [process.communicate(timeout=280)[0] for process in processes]
-    assert not any(process.returncode for process in processes), "\n".join(outputs)
+    assert all(process.returncode == code for process in processes), "\n".join(outputs)
     return outputs
 
 
@@ -39,10 +39,10 @@ def records(workdir):
 @pytest.mark.slow
 def test_two_processes_with_two_buckets_stop_at_one_step_and_go_on(tmp_path):
     workdir = tmp_path / "run"
-    processes = two(workdir)
+    processes = two(workdir, "--stopped_code=4")
     runs.wait_for(workdir / "checkpoints" / "predictive" / "3", processes[0])
     processes[1].send_signal(signal.SIGTERM)
-    outputs = ended(processes)
+    outputs = ended(processes, 4)
     assert all("stopped; the same command goes on" in output for output in outputs)
     stopped = records(workdir)[-1]
     assert stopped["stage"] == "predictive" and stopped["step"] < 20
