@@ -29,6 +29,9 @@ def main(argv: list[str] | None = None) -> None:
     if args.values:
         panels = tuple(curves.Panel(name, (name,)) for name in args.values)
     histories = [curves.read(folder) for folder in args.workdir]
+    there = sorted({name for history in histories for name in history.values})
+    if unknown := [name for name in args.values or () if name not in there]:
+        raise ValueError(f"--values {unknown[0]}: the runs have {', '.join(there)}.")
     try:
         curves.draw(args.out, histories, panels)
     except ModuleNotFoundError as error:

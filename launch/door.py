@@ -31,7 +31,7 @@ def prepare() -> None:
         os.environ["XLA_FLAGS"] = f"{ours} {flags}".strip()
     cache = os.path.expanduser(os.environ.get("PV_VAE_JAX_CACHE", "~/.cache/pv_vae_jax"))
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{cache.rstrip('/')}/xla")
-    os.environ.setdefault("JAX_PERSISTENT_COMPILATION_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
 
 
 def sentence(error: Exception) -> str:

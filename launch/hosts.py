@@ -73,11 +73,16 @@ def connect() -> None:
     }
     if COORDINATOR.value is not None:
         if not PROCESS.value < PROCESSES.value:
-            raise ValueError(f"--process={PROCESS.value} is below --processes={PROCESSES.value}.")
+            raise ValueError(
+                f"--process={PROCESS.value} is to be below --processes={PROCESSES.value}."
+            )
+        if CLUSTER.value not in ("auto", "none"):
+            raise ValueError(f"--coordinator and --cluster={CLUSTER.value}: give one of them.")
         where = COORDINATOR.value, PROCESSES.value, PROCESS.value
         settings["cluster_detection_method"] = "deactivate"
-    elif PROCESSES.value > 1:
-        raise ValueError(f"--processes={PROCESSES.value} needs --coordinator=host:port.")
+    elif PROCESSES.value > 1 or PROCESS.value:
+        flag = f"--processes={PROCESSES.value} --process={PROCESS.value}"
+        raise ValueError(f"{flag} needs --coordinator=host:port.")
     else:
         name = scheduler_of(os.environ) if CLUSTER.value == "auto" else CLUSTER.value
         if name in (None, "none"):

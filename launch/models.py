@@ -80,10 +80,15 @@ def tiled(vae: Any, args: argparse.Namespace) -> Any:
         if args.overlap is not None or args.blend:
             raise ValueError("--overlap and --blend are of tiles: say --tile ROWSxCOLUMNS as well.")
         return vae
-    sides = re.fullmatch(r"(\d+)x(\d+)", args.tile)
+    return tiled_vae.tile(vae, *tile_sides(args.tile), args.overlap, args.blend)
+
+
+def tile_sides(text: str) -> tuple[int, int]:
+    """(rows, columns) of ``--tile``; ValueError if it is written otherwise."""
+    sides = re.fullmatch(r"(\d+)x(\d+)", text)
     if sides is None:
-        raise ValueError(f"--tile is ROWSxCOLUMNS in pixels, such as 256x256; got {args.tile!r}.")
-    return tiled_vae.tile(vae, *map(int, sides.groups()), args.overlap, args.blend)
+        raise ValueError(f"--tile is ROWSxCOLUMNS in pixels, such as 256x256; got {text!r}.")
+    return int(sides.group(1)), int(sides.group(2))
 
 
 def label_of(subject: str) -> str:

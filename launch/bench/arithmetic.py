@@ -1,8 +1,9 @@
 """How near a training step comes to what the cores can: its FLOP/s over those of a matmul.
 
-    share = (model FLOPs of the step / seconds) / (2 n^3 / seconds of an n x n matmul)      (1)
+    share = (FLOPs of the step / seconds) / (2 n^3 / seconds of an n x n matmul)      (1)
 
-Both in float32, alternating, ratio of the medians.  Model FLOPs by costs/flops.py.
+Both in float32, alternating, ratio of the medians.  FLOPs are those of the forms that
+run (on CPU Winograd's), by costs/flops.py.
 
     python -m launch.bench arithmetic --config configs/quickstart.py --stage predictive
 """
@@ -41,7 +42,7 @@ def main(argv: list[str]) -> None:
     config = settings.read(args.config)
     bucket = stage_step.bucket_of(config, args.stage, args.bucket)
     step, multiply = stage_step.StageStep(config, args.stage, bucket), matmul(args.matmul)
-    flops = {"step": step.model_flops, "matmul": 2 * args.matmul**3}
+    flops = {"step": step.flops, "matmul": 2 * args.matmul**3}
     seconds: dict[str, list[float]] = {"step": [], "matmul": []}
     for round_ in range(args.rounds + 1):
         for name, run in (("step", step.run), ("matmul", multiply)):

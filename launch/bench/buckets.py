@@ -59,6 +59,7 @@ def main(argv: list[str]) -> None:
     from pv_vae_jax.zoo import registry
 
     config = settings.read(args.config)
+    stage_step.check_stage(config, args.stage or config["run"][0])
     if args.model != "config":
         dtype = config["model"]["fields"]["dtype"]
         config["model"] = {"name": args.model, "fields": registry.fields(args.model, dtype=dtype)}

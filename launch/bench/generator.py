@@ -107,9 +107,9 @@ def _complete(args: argparse.Namespace) -> None:
 
     cpu, count = jax.default_backend() == "cpu", jax.device_count()
     args.size = args.size or ("latte_tiny" if cpu else "latte_xl")
-    args.batch = args.batch or count * (1 if cpu else 4)
+    args.batch = count * (1 if cpu else 4) if args.batch is None else args.batch
     args.dtype = args.dtype or ("float32" if cpu else "bfloat16")
-    args.steps = args.steps or (10 if cpu else 100)
+    args.steps = (10 if cpu else 100) if args.steps is None else args.steps
     for name in ("batch", "steps", "rounds", "updates"):
         if getattr(args, name) < 1:
             raise ValueError(f"--{name} is at least 1; got {getattr(args, name)}.")

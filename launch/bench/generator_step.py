@@ -39,8 +39,7 @@ class Step:
         self._program, self._carries = lowered.compile(), carries
         self._arguments = arguments
         self._shardings = jax.tree.map(lambda leaf: leaf.sharding, ahead.arguments)
-        platform = jax.default_backend()
-        self.model_flops = flops.of(ahead.function, *ahead.arguments, platform=platform).model
+        self.model_flops = flops.of(ahead.function, *ahead.arguments).model
         found = self._program.memory_analysis()
         self.memory = Memory(found.temp_size_in_bytes, found.argument_size_in_bytes)
 

@@ -59,8 +59,11 @@ def main(argv: list[str]) -> None:
     from pv_vae_jax.zoo import registry
 
     names = args.models.split(",") if args.models else [*registry.BASELINES, "pv_vae_661m"]
-    for name in (*names, *(weights.partition("=")[0] for weights in args.weights)):
+    for name in names:
         registry.fields(name)  # a wrong name ends it before the first run
+    for weights in args.weights:
+        if weights.partition("=")[0] not in names:
+            raise ValueError(f"--weights {weights}: it is NAME=FILE of one of {', '.join(names)}.")
     found = []
     for name in names:
         print(f"{name} ...", file=sys.stderr, flush=True)
@@ -147,7 +150,7 @@ def _timed(method: Any, arguments: tuple, args: argparse.Namespace) -> dict[str,
     program = jax.jit(method).lower(*arguments).compile()
     forget_peak()
     timed = speed.timed(program, arguments, args.warmup, args.repeats)
-    counted = flops.of(method, *arguments, platform=jax.default_backend()).model
+    counted = flops.of(method, *arguments).model
     return {
         "seconds": statistics.median(timed.seconds),
         "seconds_min": min(timed.seconds),

@@ -23,7 +23,9 @@ def parser(name: str, text: str, config: str = "") -> argparse.ArgumentParser:
 
 
 def check_stage(config: dict[str, Any], name: str) -> None:
-    """Raises ValueError if the config has no such stage."""
+    """Raises ValueError if the config is not a video VAE's, or has no such stage."""
+    if "model" not in config:
+        raise ValueError("--config is a generator's: this benchmark is of video VAEs.")
     if name not in config["stages"]:
         raise ValueError(f"--stage {name}: the stages are {', '.join(config['stages'])}.")
 
@@ -54,12 +56,14 @@ class StageStep:
 
     def __init__(self, config: dict[str, Any], name: str, bucket: tuple[int, ...]):
         """Compiles; the GAN is on where the stage has one."""
+        import jax
         import numpy as np
 
         from pv_vae_jax.core import dims
+        from pv_vae_jax.costs import flops
         from pv_vae_jax.data.batch import Batch
         from pv_vae_jax.sharding import mesh as meshes
-        from pv_vae_jax.training import placement, restore, throughput, vae_step
+        from pv_vae_jax.training import placement, restore, vae_step
         from pv_vae_jax.training.vae_run import VAERun
 
         stages = config["stages"] | {name: config["stages"][name] | {"init_from": ""}}
@@ -90,7 +94,8 @@ class StageStep:
         )
         arguments = self.state, self._batch, self._lpips
         self._program = step.lower(*arguments).compile()
-        self.model_flops = throughput.model_flops(step, *arguments)
+        platform = jax.default_backend()  # the forms that run here, on CPU Winograd's
+        self.flops = flops.of(step, *arguments, platform=platform).model
 
     def run(self) -> float:
         """Seconds of one update."""

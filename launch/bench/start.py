@@ -1,6 +1,7 @@
 """Seconds from the command to the first training step: cold (no compiled programs kept) and warm.
 
-Each round starts ``launch.train`` twice with one fresh cache folder, for one step of each stage.
+Each round starts ``launch.train`` twice with one fresh cache folder, until the first line of its
+log.
 """
 
 import argparse

@@ -33,12 +33,14 @@ def main(argv: list[str]) -> None:
     args.tile = args.tile or "256x256"
     if args.blend:
         raise ValueError("this benchmark is of exact tiles: leave --blend out.")
+    rows, columns = of_doors.tile_sides(args.tile)
+    if max(rows, columns) > args.size:
+        raise ValueError(f"--tile {args.tile} is larger than a frame of --size {args.size}.")
 
     from pv_vae_jax.models import tiled_vae, tiling
     from pv_vae_jax.zoo import registry
 
     module = registry.build(args.model)
-    rows, columns = map(int, args.tile.split("x"))
     tiles = tiling.Tiling(rows, columns, args.overlap)
     side = module.spec.spatial
     least = tiled_vae.least_overlap(module)
@@ -112,5 +114,5 @@ def _cost(module: Any, method: str, x: Any) -> tuple[int, int]:
 
     arguments = registry.shapes(module), x
     program = jax.jit(apply).lower(*arguments).compile()
-    counted = flops.of(apply, *arguments, platform=jax.default_backend()).model
+    counted = flops.of(apply, *arguments).model
     return program.memory_analysis().temp_size_in_bytes, counted

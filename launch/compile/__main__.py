@@ -88,7 +88,9 @@ def main(argv: list[str] | None = None) -> int:
 
     devices = topology.devices()
     mesh = meshes.make_mesh(**config["runtime"]["mesh"], devices=devices)
-    config = settings.only(config, args.stage, args.bucket, args.per_device, mesh.shape["data"])
+    config = settings.only(
+        config, args.stage, args.bucket, args.per_device, mesh.shape["data"], args.what
+    )
     named = programs.of(config, mesh, args.what, args.per_device, args.withheld)
     program = named.ahead
     counted = compiling.watched(

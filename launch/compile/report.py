@@ -66,7 +66,7 @@ def figures(
         + memory.generated_code_size_in_bytes
     )
     text = hlo.parse(program.as_text())
-    said, moved = collectives.of(text), traffic.of(text)
+    said, moved = collectives.of(text, chip.reach if chip else 0), traffic.of(text)
     costs = program.cost_analysis()
     found |= {
         "temporaries": memory.temp_size_in_bytes,

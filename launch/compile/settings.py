@@ -17,8 +17,11 @@ def read(text: str, changes: Sequence[str] = ()) -> dict[str, Any]:
     if not pathlib.Path(path).is_file():
         raise ValueError(f"--config={path}: there is no such file.")
     spec = importlib.util.spec_from_file_location("config_to_compile", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = importlib.util.module_from_spec(spec) if spec else None
+    if module:
+        spec.loader.exec_module(module)
+    if not hasattr(module, "get_config"):
+        raise ValueError(f"--config={path} is no config: it has no get_config.")
     config = module.get_config(*[argument] * bool(argument)).to_dict()
     for change in changes:
         _set(config, change)
@@ -54,14 +57,18 @@ def _value(text: str) -> Any:
         return text
 
 
-def only(config: dict[str, Any], stage: str, bucket: int, per_device: int, parts: int):
+def only(
+    config: dict[str, Any], stage: str, bucket: int, per_device: int, parts: int, what: str
+) -> dict[str, Any]:
     """The config of one stage and one bucket.
 
-    Its batch is that of the config, or ``per_device`` clips on each of ``parts``.
+    Its batch is that of the config, or ``per_device`` clips at once on each of ``parts``.
 
     Raises:
-      ValueError: no such stage or bucket.
+      ValueError: no such stage or bucket, or fewer clips than one.
     """
+    if per_device < 0:
+        raise ValueError(f"--per-device {per_device}: a number of clips, or 0 for the config's.")
     stage = stage or config["run"][0]
     if stage not in config["stages"]:
         raise ValueError(f"--stage {stage}: the stages are {', '.join(config['stages'])}.")
@@ -71,7 +78,8 @@ def only(config: dict[str, Any], stage: str, bucket: int, per_device: int, parts
         raise ValueError(f"--bucket {bucket}: {stage} has {len(buckets)} bucket(s), from 0.")
     height, width, batch, *rest = buckets[bucket]
     if per_device:
-        batch = per_device * parts * one["optimizer"]["accumulate"]
+        times = one["optimizer"]["accumulate"] if what == "train" else 1
+        batch = per_device * parts * times
     data = one["data"] | {"buckets": ((height, width, batch, *rest),)}
     stages = config["stages"] | {stage: one | {"data": data, "init_from": ""}}
     return config | {"run": (stage,), "stages": stages}

@@ -62,7 +62,7 @@ def load(
     Args:
       path: an export; with ``weights`` the name of a baseline.
       weights: a public checkpoint of that baseline.
-      **overrides: of the baseline's fields.
+      **overrides: of the model's fields, such as ``dtype="bfloat16"`` or ``remat="block"``.
 
     Raises:
       FileNotFoundError: there is no such file.
@@ -74,6 +74,7 @@ def load(
     metadata = read_metadata(path)
     files.check_kind(path, metadata, files.VIDEO_VAE)
     model = files.with_tuples(metadata["model"])
+    model = model | {"fields": model["fields"] | overrides}
     try:
         module = registry.build(model["name"], **model["fields"])
     except ValueError as error:

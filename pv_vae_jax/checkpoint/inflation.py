@@ -90,7 +90,8 @@ def inflate(
 
     Args:
       params: of a 3-D model, fresh or not.
-      weights: arrays of the 2-D model by name; kernels ``[O, C, kh, kw]`` or ``[kh, kw, C, O]``.
+      weights: arrays of the 2-D model by name; kernels ``[O, C, kh, kw]`` or ``[kh, kw, C, O]``,
+        matrices ``[O, C]`` or ``[C, O]``.
       names: rules; of a sequence, the first that matches a name counts.
       tap: "last" or "centre".
       layout: of the kernels of ``weights``, "OIHW" (torch) or "HWIO" (JAX).
@@ -165,6 +166,8 @@ def _fitted(
     found = found.astype(np.float32)
     if not np.isfinite(found).all():
         return "refused", "is not finite"
+    if len(shape) == found.ndim == 2 and layout == "OIHW":
+        found = found.T  # a matrix of torch is [O, C]
     if len(shape) != 5:
         if found.shape != shape:
             return "refused", f"is {list(found.shape)} where {list(shape)} is needed"

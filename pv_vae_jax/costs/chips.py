@@ -1,7 +1,8 @@
 """Chips as their makers describe them, and the time a program takes at least on one.
 
     compute = sum over arithmetics FLOPs / rate,   memory = bytes / bandwidth               (1)
-    network = sum over collectives bytes sent / rate of the links that its group uses       (2)
+    network = sum over collectives
+              max(bytes sent / rate of the links, bytes out of the host / rate of that)      (2)
     step    = max(compute, memory, network)                                                 (3)
     MFU     = model FLOPs / (step x peak)                                                   (4)
 
@@ -108,17 +109,10 @@ class Roofline:
         return max(("compute", "memory", "network"), key=lambda term: getattr(self, term))
 
 
-def _seconds(chip: Chip, kind: str, group: int, traffic: Traffic) -> float:
-    """Of one collective, equation (2).
-
-    Rings over several hosts cross the slow links once for each host: all devices of a host share
-    the work.  In an all-to-all each device has something for every other.
-    """
-    if not chip.reach or group <= chip.reach:
-        return traffic.sent / chip.network
-    if kind in ("all-to-all", "collective-permute"):
-        return traffic.sent / chip.beyond
-    return traffic.sent / min(chip.network, chip.reach * chip.beyond)
+def _seconds(chip: Chip, traffic: Traffic) -> float:
+    """Of one collective, equation (2)."""
+    out = traffic.crossing / chip.beyond if chip.beyond else 0.0
+    return max(traffic.sent / chip.network, out)
 
 
 def roofline(
@@ -141,6 +135,6 @@ def roofline(
         raise ValueError(f"the rate of {unknown[0]} on {chip.name} is not known.")
     compute = sum(n / chip.rates[name] for name, n in flops.by_arithmetic.items()) / devices
     memory = traffic / chip.bandwidth
-    network = sum(_seconds(chip, *key, each) for key, each in collectives.items())
+    network = sum(_seconds(chip, each) for each in collectives.values())
     step = max(compute, memory, network)
     return Roofline(compute, memory, network, flops.model / devices / chip.peak / step)

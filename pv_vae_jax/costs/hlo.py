@@ -3,8 +3,9 @@
     %name = TYPE opcode(%operand, ...), attribute=value, ...
 
 Only what the counts of this folder need is read: types, operands, which computations an instruction
-runs, and how often.  A while loop runs ``known_trip_count`` times, or as its condition says: the
-constant that its counter, which JAX starts at 0, stays below.
+runs, and how often.  An asynchronous ``X-start`` is read as X, and ``X-done`` moves nothing; copies
+stay as they are, and ``async-start`` runs what it calls.  A while loop runs ``known_trip_count``
+times, or as its condition says: the constant that its counter, which JAX starts at 0, stays below.
 """
 
 import dataclasses
@@ -154,6 +155,11 @@ def _instruction(root: str | None, name: str, rest: str) -> Instruction:
     held = opcode.group(1) in ("constant", "parameter")
     attributes = inside + rest[end:] if held else rest[end + 1 :]
     parts = tuple(tuple(_arrays(element)) for element in elements)
+    what, begins, _ = opcode.group(1).partition("-start")
+    if begins and what not in ("copy", "async"):
+        # The type is ((operands), result, ...); that of all-reduce the result alone.
+        parts = parts if what == "all-reduce" else parts[1:2]
+        return Instruction(name, what, parts, operands, attributes, bool(root))
     return Instruction(name, opcode.group(1), parts, operands, attributes, bool(root))
 
 

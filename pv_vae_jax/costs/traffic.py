@@ -14,9 +14,9 @@ from pv_vae_jax.costs import hlo
 # These move nothing: they name, or end, or belong to another instruction.
 _FREE = frozenset(
     "parameter constant tuple get-tuple-element bitcast after-all partition-id replica-id iota "
-    "copy-done async-done async-update all-reduce-done all-gather-done collective-permute-done "
-    "send-done recv-done opt-barrier add-dependency domain".split()
+    "opt-barrier add-dependency domain".split()
 )
+_ENDS = ("-done", "async-update")  # of what was counted where it started
 _SLICES = ("dynamic-slice", "slice", "gather")
 
 
@@ -55,7 +55,7 @@ def _of_instruction(
     def inside(name: str) -> int:
         return _of_computation(program, name, known)
 
-    if each.opcode in _FREE:
+    if each.opcode in _FREE or each.opcode.endswith(_ENDS):
         return 0
     if each.opcode == "while":
         body = inside(each.called["body"])
@@ -66,7 +66,7 @@ def _of_instruction(
         return inside(each.called["to_apply"])
     if each.opcode == "async-start":
         return inside(each.called["calls"])
-    if each.opcode in ("copy-start", "all-gather-start", "collective-permute-start"):
+    if each.opcode == "copy-start":
         return sum(_slow(part) for part in each.parts[:2])  # (one end, the other end, ...)
     operands = [_result(instructions[name]) for name in each.operands if name in instructions]
     if each.opcode in _SLICES:

@@ -33,7 +33,10 @@ def pinned(mesh: Mesh) -> Iterator[None]:
         return leaf
 
     def interceptor(call, arguments, keywords, context):
-        return jax.tree.map(pin, call(*arguments, **keywords))
+        found = call(*arguments, **keywords)
+        if not arguments and not keywords:  # parameters that a module holds for others: no clips
+            return found
+        return jax.tree.map(pin, found)
 
     with nn.intercept_methods(interceptor):
         yield

@@ -97,6 +97,11 @@ def _check(mesh: Mesh, rule: Rule, name: str, shape: tuple[int, ...]) -> Partiti
 
 def _by_rules(mesh: Mesh, shapes: dict[str, tuple[int, ...]], rules: Sequence[Rule], strict: bool):
     specs, deciding = {}, set()
+    for pattern, _ in rules:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"the sharding rule {pattern!r} is wrong: {error}.") from error
     for name, shape in shapes.items():
         for number, rule in enumerate(rules):
             if re.search(rule[0], name):

@@ -149,6 +149,8 @@ def program(
         raise ValueError(f"--withheld {withheld}: of {groups} groups at least one is seen.")
     if what == "train":
         return _train(run, stage, bucket, mesh, withheld)
+    if withheld:
+        raise ValueError(f"--withheld {withheld} is of training: {what} has whole clips.")
     return _serve(what, run, stage, bucket, mesh)
 
 

@@ -12,8 +12,6 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import jax
-
 from pv_vae_jax.costs import chips, flops
 
 # device_kind as PJRT names it -> name in costs/chips.py.  TPU v4 is not here: whether a device is
@@ -33,7 +31,7 @@ KINDS = {
 def model_flops(program: Callable, *args: Any) -> int | None:
     """Model FLOPs of ``program(*args)`` on all devices; None, with a warning, if unknown."""
     try:
-        return flops.of(program, *args, platform=jax.default_backend()).model
+        return flops.of(program, *args).model
     except ValueError as error:
         warnings.warn(f"flops_per_second and mfu are not logged: {error}", stacklevel=2)
         return None

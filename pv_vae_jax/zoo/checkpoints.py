@@ -34,7 +34,7 @@ def unwrapped(tree: Any) -> dict[str, np.ndarray]:
       ValueError: there is none.
     """
     while isinstance(tree, Mapping):
-        inner = [name for name in WRAPPERS if isinstance(tree.get(name), Mapping)]
+        inner = [name for name in WRAPPERS if isinstance(tree.get(name), Mapping) and tree[name]]
         if not inner:
             break
         tree = tree[inner[0]]

@@ -333,3 +333,13 @@ def test_what_float16_cannot_hold_is_a_sentence(vae, tmp_path):
         export.save(tmp_path / "large.npz", large, dtype="float16")
     with pytest.raises(ValueError, match="the dtypes float32, float16; got 'int8'"):
         export.save(tmp_path / "other.npz", vae, dtype="int8")
+
+
+def test_fields_that_change_no_parameter_may_be_others_and_unknown_ones_are_told(paths):
+    path = paths[".npz"]
+    half = export.load(path, dtype="bfloat16")
+    assert half.config["fields"]["dtype"] == "bfloat16" and half.module != export.load(path).module
+    with pytest.raises(ValueError, match="nonsense"):
+        export.load(path, nonsense=3)
+    with pytest.raises(ValueError):
+        export.load(path, widths=(4, 4, 4))

@@ -73,6 +73,17 @@ def test_both_layouts_and_matrices_give_one_kernel():
         np.testing.assert_array_equal(done.params["kernel"][0, 0, 0], matrix.T)
 
 
+def test_a_matrix_of_torch_is_turned_for_a_dense_layer():
+    matrix = RANDOM.standard_normal((4, 4)).astype(np.float32)  # square: no shape tells
+    params = {"dense": {"kernel": np.zeros((4, 4), np.float32)}}
+    for weights, layout in ((matrix, "OIHW"), (matrix.T, "HWIO")):
+        done = inflation.inflate(params, {"w": weights}, {"w": "dense/kernel"}, layout=layout)
+        np.testing.assert_array_equal(done.params["dense"]["kernel"], matrix.T)
+    wide = {"dense": {"kernel": np.zeros((3, 5), np.float32)}}
+    done = inflation.inflate(wide, {"w": np.ones((5, 3), np.float32)}, {"w": "dense/kernel"})
+    assert done.params["dense"]["kernel"].sum() == 15
+
+
 @pytest.fixture(scope="module")
 def model():
     """A PV-VAE without blocks, all of whose kernels are inflated from 2-D ones."""

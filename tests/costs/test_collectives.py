@@ -8,7 +8,7 @@ from jax import lax
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from pv_vae_jax.costs import collectives, hlo
+from pv_vae_jax.costs import collectives, hlo, traffic
 
 MESH = jax.make_mesh((4, 2), ("data", "model"), axis_types=(AxisType.Auto,) * 2)
 
@@ -173,6 +173,67 @@ def test_the_forms_of_accelerators_are_counted_once():
         ("reduce-scatter", 4): collectives.Traffic(1, 32, 24.0),
     }
     assert collectives.sent(total) == 48 + 56 + 16 + 24
+
+
+STARTED = """\
+HloModule m, num_partitions=4
+
+ENTRY %main (p.2: f32[32,4]) -> (f32[8,4], f32[8,4]) {
+  %p.2 = f32[32,4]{1,0} parameter(0)
+  %s = ((f32[32,4]{1,0}), f32[8,4]{1,0}) reduce-scatter-start(%p.2), replica_groups={{0,1,2,3}}, \
+dimensions={0}, to_apply=%add
+  %d = f32[8,4]{1,0} reduce-scatter-done(%s)
+  %t = ((f32[32,4]{1,0}), f32[8,4]{1,0}) slice-start(%p.2), slice={[0:8], [0:4]}
+  %u = f32[8,4]{1,0} slice-done(%t)
+  ROOT %o = (f32[8,4]{1,0}, f32[8,4]{1,0}) tuple(%d, %u)
+}
+"""
+
+
+def test_what_xla_prints_of_an_asynchronous_instruction_is_read_as_that_instruction():
+    """The text of an async-start of a reduce-scatter and of a slice, as XLA prints it."""
+    program = hlo.parse(STARTED)
+    assert collectives.of(program) == {
+        ("reduce-scatter", 4): collectives.Traffic(1, 512, 384.0)  # 3/4 of 32 x 4 float32
+    }
+    assert traffic.of(program) == 512 + 128 + 2 * 128
+
+
+REACH = {  # replica groups of 64 devices: (in a group, of them on a host of 8)
+    "replica_groups={{0,8,16,24,32,40,48,56},{1,9,17,25,33,41,49,57}}": (8, 1),
+    "replica_groups=[8,8]<=[64]": (8, 8),
+    "replica_groups=[8,8]<=[8,8]T(1,0)": (8, 1),
+    "replica_groups=[4,16]<=[64]": (16, 8),
+    "replica_groups=[4,16]<=[8,2,4]T(1,2,0)": (16, 2),
+    "replica_groups=mesh['data'=8,'model'=8] {'model'}": (8, 8),
+    "replica_groups=mesh['data'=8,'model'=8] {'data'}": (8, 1),
+    "replica_groups=mesh['data'=8,'model'=8] {'data':(2)4}": (4, 1),
+    "replica_groups=mesh['data'=8,'model'=8] {'model':(2)4}": (4, 4),
+    "replica_groups=mesh['data'=8,'model'=8] {'data','model'}": (64, 8),
+    "source_target_pairs={{0,1},{1,2},{9,8}}": (64, 64),
+    "source_target_pairs={{0,8},{8,16}}": (64, 1),
+    "source_target_pairs={{0,0},{1,1}}": (1, 64),
+}
+
+
+@pytest.mark.parametrize("attributes", REACH)
+def test_a_group_is_on_as_many_hosts_as_its_devices_are(attributes):
+    assert collectives._group(attributes, 64, 8) == REACH[attributes]
+
+
+def test_a_ring_crosses_between_hosts_once_and_an_exchange_with_all_it_sends():
+    def crossing(text, reach):
+        return {kind: each.crossing for (kind, _), each in collectives.of(text, reach).items()}
+
+    text = hlo.parse(ACCELERATOR)
+    assert set(crossing(text, 4).values()) == {0.0}
+    assert crossing(text, 2) == {
+        "all-gather": 24.0,  # two devices on each of two hosts share 48 bytes
+        "all-to-all": 0.0,  # groups of two lie within a host
+        "collective-permute": 0.0,
+        "reduce-scatter": 12.0,
+    }
+    assert crossing(text, 1)["all-to-all"] == 56.0
 
 
 def test_a_loop_of_unknown_length_is_an_error_if_it_holds_a_collective():

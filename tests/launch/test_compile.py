@@ -67,6 +67,8 @@ def test_another_refusal_of_the_compiler_is_an_error(monkeypatch):
     [
         (("--effort=2",), "--effort 2: it is one of default, -1"),
         (("--stage=late",), "--stage late: the stages are"),
+        (("--per-device=-1",), "--per-device -1: a number of clips, or 0 for the config's"),
+        (("--what=encode", "--withheld=1"), "--withheld 1 is of training: encode has whole clips"),
         (("--bucket=5",), "--bucket 5: predictive has 1 bucket"),
         (("--set", "model.fields.remats=none"), "has no key model.fields.remats; .* remat"),
         (("--set", "model.fields.remat=3"), "model.fields.remat is 'none', a str; got a int"),

@@ -12,10 +12,9 @@ from pv_vae_jax.data.clips import ClipError
 def environment(monkeypatch, tmp_path):
     monkeypatch.setenv("XLA_FLAGS", "--mine=1")
     monkeypatch.setenv("PV_VAE_JAX_CACHE", str(tmp_path))
-    for name in ("DIR", "MIN_COMPILE_TIME_SECS"):
-        prefix = "JAX_COMPILATION_CACHE_" if name == "DIR" else "JAX_PERSISTENT_COMPILATION_CACHE_"
-        monkeypatch.setenv(prefix + name, "")
-        monkeypatch.delenv(prefix + name)
+    for name in ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
     monkeypatch.delenv("PV_VAE_JAX_TRACEBACK", raising=False)
     return monkeypatch
 
@@ -40,6 +39,10 @@ def test_compiled_programs_are_kept_where_the_user_says(environment, tmp_path):
     environment.setenv("JAX_COMPILATION_CACHE_DIR", "elsewhere")
     door.prepare()
     assert os.environ["JAX_COMPILATION_CACHE_DIR"] == "elsewhere"
+    program = "from launch import door; door.prepare(); import jax; c = jax.config; print("
+    program += "c.jax_compilation_cache_dir, c.jax_persistent_cache_min_compile_time_secs)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.split() == ["elsewhere", "0.5"], done.stderr
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,31 @@ def test_a_scheduler_that_does_not_tell_enough_is_a_sentence():
     )
 
 
+def test_flags_that_name_processes_but_no_place_to_meet_are_told():
+    program = """
+from absl import flags
+from launch import hosts
+for given in ("--process=1", "--processes=2", "--coordinator=a:1 --process=3 --processes=2",
+              "--coordinator=a:1 --processes=2 --cluster=slurm"):
+    flags.FLAGS.unparse_flags()
+    flags.FLAGS(["x", *given.split()])
+    try:
+        hosts.connect()
+    except ValueError as error:
+        print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=runs.ROOT, env=runs.environment(),
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == [
+        "--processes=1 --process=1 needs --coordinator=host:port.",
+        "--processes=2 --process=0 needs --coordinator=host:port.",
+        "--process=3 is to be below --processes=2.",
+        "--coordinator and --cluster=slurm: give one of them.",
+    ], done.stderr
+
+
 def test_processes_with_another_config_all_end_with_the_sentence(tmp_path):
     processes = two(tmp_path / "run", each=([], ["--config.stages.predictive.steps=19"]))
     outputs = [process.communicate(timeout=280)[0] for process in processes]

@@ -2,6 +2,7 @@
 
 import contextlib
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -41,3 +42,29 @@ def test_pinned_clips_stay_and_without_pins_they_move():
     assert "all-to-all" not in pinned and pinned["all-gather"] <= KERNEL
     left_open = moved(lambda mesh: contextlib.nullcontext())
     assert "all-to-all" in left_open or left_open["all-gather"] > KERNEL
+
+
+def test_parameters_that_a_module_holds_for_others_are_no_clips():
+    """Their first axis is of a kernel (zoo/iv_vae_layers.py), not of a batch."""
+
+    class Weights(nn.Module):
+        @nn.compact
+        def __call__(self):
+            return self.param("kernel", nn.initializers.ones, (8, 1, 1, 4, 4))
+
+    class Mixed(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            return jnp.einsum("btzyc,ktzcd->btzyd", x, Weights()())
+
+    def traced(module, *arguments):
+        def apply(params, *arguments):
+            with activations.pinned(MESH):
+                return module.apply(params, *arguments)
+
+        params = jax.eval_shape(module.init, jax.random.key(0), *arguments)
+        return str(jax.make_jaxpr(apply)(params, *arguments))
+
+    x = jnp.zeros((8, 1, 1, 2, 4))
+    assert "sharding_constraint" not in traced(Weights())
+    assert traced(Mixed(), x).count("sharding_constraint[") == 1  # its result alone

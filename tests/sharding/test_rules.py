@@ -110,6 +110,8 @@ def test_a_rule_without_effect_is_an_error_with_the_numbers():
         rules.shardings(MESH, tree, [("query", ("model",))])
     with pytest.raises(ValueError, match="'a' has no effect: .* earlier rules decide its 1"):
         rules.shardings(MESH, tree, [(".", ("model",)), ("a", (None,))])
+    with pytest.raises(ValueError, match=r"'block_\(' is wrong: missing \), unterminated"):
+        rules.shardings(MESH, tree, [("block_(", ("model",))])
     # a rule of the discriminator is for the stages that have one
     rules.shardings(MESH, tree, [("a", ("model",)), ("^discriminator/", ("model",))])
     with pytest.raises(ValueError, match="model is 4, but no default rule knows"):

@@ -70,6 +70,12 @@ def test_wrappers_and_prefixes_are_taken_off(tensors, prefix, wrapper):
     assert found.keys() == tensors.keys()
 
 
+def test_an_average_that_was_never_made_is_passed_by(tensors):
+    """WF-VAE writes an empty one where --ema is off."""
+    wrapped = {"ema_state_dict": {}, "state_dict": {"gen_model": dict(tensors)}}
+    assert checkpoints.unwrapped(wrapped).keys() == tensors.keys()
+
+
 def test_half_precision_becomes_float32(tensors, saved):
     vae = load(saved({name: tensor.astype(np.float16) for name, tensor in tensors.items()}))
     assert all(leaf.dtype == np.float32 for leaf in leaves_of(vae))
