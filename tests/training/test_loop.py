@@ -1,0 +1,128 @@
+"""A run of two stages in this process: killed, stopped, finished, given again, looked at.
+
+Predictive training by ``slice`` on two buckets, then the decoder against a discriminator; a model
+of two matrices, so that the loop is what takes the time.
+"""
+
+import dataclasses
+import json
+import os
+import shutil
+import signal
+
+import jax
+import numpy as np
+import pytest
+
+from pv_vae_jax.evaluation import during_training
+from pv_vae_jax.training import loop, workdir
+from pv_vae_jax.training.vae_run import VAERun
+from tests import tiny
+from tests.configs import smallest
+from tests.launch import runs
+
+STEPS = {"predictive": 6, "decoder": 4}
+
+
+def run_of():
+    config = smallest.get_config("6,2")
+    config.stages.predictive.withholding.way = "slice"
+    config.stages.decoder.steps = 4
+    config.stages.decoder.weights.gan = 0.5
+    config.stages.decoder.adversarial.lecam = 0.1
+    config.discriminator.update(kind="frame", widths=(4,))
+    config.runtime.update(checkpoint_every=2, evaluate_every=2, log_every=1, evaluate_clips=2)
+    return dataclasses.replace(VAERun.of(config.to_dict()), module=tiny.LinearVAE())
+
+
+def trained(folder, evaluate=None):
+    run = run_of()
+    workdir.open_workdir(folder, run.config)
+    return loop.train(run, folder, evaluate)
+
+
+def arrays(folder):
+    return {
+        f"{stage}{path}": leaf
+        for stage, step in STEPS.items()
+        for path, leaf in runs.arrays(folder, stage, step).items()
+    }
+
+
+def same(folder, whole):
+    ours, theirs = arrays(folder), arrays(whole)
+    assert set(ours) == set(theirs) and any("adversary" in path for path in ours)
+    return not [path for path in ours if not np.array_equal(ours[path], theirs[path])]
+
+
+def records(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of a whole run that was looked at, and its model."""
+    folder = tmp_path_factory.mktemp("loop") / "whole"
+    return folder, trained(folder, during_training.Evaluate(run_of()))
+
+
+@pytest.fixture(scope="module")
+def whole(finished):
+    return finished[0]
+
+
+@pytest.mark.parametrize("stage", STEPS)
+def test_a_run_that_was_killed_in_either_stage_goes_on_bit_for_bit(stage, whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / stage / str(STEPS[stage]))
+    if stage == "predictive":
+        shutil.rmtree(tmp_path / "run" / "checkpoints" / "decoder")
+    assert trained(tmp_path / "run") is not None
+    assert same(tmp_path / "run", whole)
+
+
+def test_a_finished_run_is_given_again_and_nothing_changes(finished, tmp_path):
+    whole, model = finished
+    shutil.copytree(whole, tmp_path / "run")
+    log = (whole / "metrics.jsonl").read_bytes()
+    again = trained(tmp_path / "run", lambda *_: pytest.fail("a finished run was looked at"))
+    jax.tree.map(np.testing.assert_array_equal, again.params, model.params)
+    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == log
+    assert same(tmp_path / "run", whole)
+
+
+def test_a_signal_saves_at_once_and_the_same_command_goes_on(whole, tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
+
+    def asked(model, stage, folder):
+        if stage.name == "decoder":
+            os.kill(os.getpid(), signal.SIGTERM)
+        return {}
+
+    assert trained(tmp_path, asked) is None
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert (tmp_path / "checkpoints" / "decoder" / "2").is_dir()
+    assert records(tmp_path)[-1]["step"] == 2
+    assert trained(tmp_path) is not None and same(tmp_path, whole)
+
+
+def test_looking_at_a_run_changes_no_bit_of_it_and_tells_how_it_predicts(whole, tmp_path):
+    trained(tmp_path)
+    assert same(tmp_path, whole)
+    told = [record for record in records(whole) if "held_out/rendered/psnr" in record]
+    assert [(r["stage"], r["step"]) for r in told] == [
+        *(("predictive", step) for step in (2, 4, 6)),
+        *(("decoder", step) for step in (2, 4)),
+    ]
+    assert all(np.isfinite(r["held_out/rendered/prediction_mse"]) for r in told)
+    assert (whole / "pictures" / "decoder-0000004" / "rendered-0.png").stat().st_size > 100
+
+
+def test_latents_of_the_calibration_clips_have_mean_0_and_deviation_1(finished):
+    """Of the averaged encoder, which is the one that a model has."""
+    _, model = finished
+    run = run_of()
+    videos = run.calibration_videos(run.stages[0], run.config["runtime"]["calibration_batches"])
+    latents = np.concatenate([np.asarray(model.encode(v)).reshape(-1, 4) for v in videos])
+    np.testing.assert_allclose(latents.mean(0), 0, atol=1e-3)
+    np.testing.assert_allclose(latents.std(0), 1, atol=1e-3)
