@@ -108,12 +108,14 @@ def test_a_lost_process_ends_the_other_with_a_log_and_the_run_goes_on(tmp_path):
 def test_a_run_killed_at_any_moment_ten_times_ends_as_if_it_had_not_been(tmp_path, which):
     whole, workdir, dice = tmp_path / "whole", tmp_path / "run", random.Random(which)
     ended(two(whole))
-    for _ in range(10):
-        processes = two(workdir, "--lost_after=10")
-        time.sleep(dice.uniform(5, 40))
-        if processes[0].poll() is None and which == "one":
+    for kill in range(10):  # each one a moment after a checkpoint that was not there before
+        processes = two(workdir, "--lost_after=10", "--config.runtime.checkpoint_every=1")
+        runs.wait_for(workdir / "checkpoints" / "predictive" / str(kill + 2), processes[0])
+        time.sleep(dice.uniform(0, 0.3))
+        assert processes[0].poll() is None
+        if which == "one":
             lose(workdir, processes, dice.randrange(2))
-        elif processes[0].poll() is None:
+        else:
             for process in processes:
                 runs.kill(process)
     ended(two(workdir))

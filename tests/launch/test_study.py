@@ -23,6 +23,7 @@ from pv_vae_jax.training.vae_run import VAERun
 from pv_vae_jax.withholding.law import Withholding
 
 STUDIES = sorted(pathlib.Path("configs").glob("study_*.py"))
+assert STUDIES, "tests run in the root of the repository"
 
 
 def overridden(config, arguments):

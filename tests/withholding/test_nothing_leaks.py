@@ -102,7 +102,11 @@ def test_with_convolutions(name, fields):
 @pytest.mark.parametrize(
     ("build", "name"),
     [(tiny.transformer, name) for name in ("suffix", "infill")]
-    + [pytest.param(tiny.transformer, name, marks=pytest.mark.slow) for name in VARIANTS]
+    + [
+        pytest.param(tiny.transformer, name, marks=pytest.mark.slow)
+        for name in VARIANTS
+        if name not in ("suffix", "infill")
+    ]
     + [pytest.param(tiny.hybrid, name, marks=pytest.mark.slow) for name in VARIANTS],
 )
 def test_with_transformer_blocks(build, name):
