@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from skimage.metrics import structural_similarity
 
 import pv_vae_jax as pv
 from launch import evaluate as door
@@ -14,6 +15,8 @@ from pv_vae_jax.checkpoint import export
 from pv_vae_jax.core import pixels, trees
 from pv_vae_jax.data import video_files
 from pv_vae_jax.evaluation import evaluate, protocol
+from pv_vae_jax.losses import perceptual
+from pv_vae_jax.metrics import frechet
 from pv_vae_jax.zoo import registry
 from tests import tiny
 from tests.evaluation import judges
@@ -78,15 +81,26 @@ def test_figures_are_those_of_the_models_own_methods(judge, model, tmp_path):
     result = json.loads((tmp_path / "mine" / "results.json").read_text())
     assert result["speed"] is None
     used = protocol.named("small").changed(SMALL[3::2])
-    vae, errors = export.load(model), []
-    for video in evaluate.videos.of_datasets(used, {})[:6]:
-        clip = video.read()
-        again = np.clip(
-            np.rint((np.asarray(vae.decode(vae.encode(clip[None])))[0] + 1) * 127.5), 0, 255
-        )
-        errors.append(np.mean((again - clip) ** 2))
-    psnr = np.mean(10 * np.log10(255**2 / np.array(errors)))
-    assert result["figures"]["psnr"]["value"] == pytest.approx(psnr, abs=1e-3)
+    vae, lpips = export.load(model), perceptual.load("alexnet")
+    clips = np.stack([video.read() for video in evaluate.videos.of_datasets(used, {})[:6]])
+    again = np.clip(np.rint((np.asarray(vae.decode(vae.encode(clips))) + 1) * 127.5), 0, 255)
+    again = again.astype(np.uint8)
+    errors = np.mean((again - clips.astype(np.float64)) ** 2, axis=(1, 2, 3, 4))
+    form = {"data_range": 255, "gaussian_weights": True, "use_sample_covariance": False}
+    ssim = [
+        structural_similarity(a, b, channel_axis=-1, sigma=1.5, **form)
+        for one, other in zip(again, clips, strict=True)
+        for a, b in zip(one, other, strict=True)
+    ]
+    floats = (each / np.float32(127.5) - 1 for each in (again, clips))
+    expected = {
+        "psnr": np.mean(10 * np.log10(255**2 / errors)),
+        "ssim": np.mean(ssim),
+        "lpips": float(np.mean(lpips(*floats))),
+        "rfvd": frechet.of_features(judge.logits(clips), judge.logits(again)),
+    }
+    for name, value in expected.items():
+        assert result["figures"][name]["value"] == pytest.approx(value, rel=2e-3), name
 
 
 @pytest.mark.usefixtures("own_features", "judge")

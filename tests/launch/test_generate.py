@@ -61,6 +61,7 @@ def test_a_killed_run_of_a_generator_resumes_bit_for_bit(place, whole):
     killed = runs.start(place / "killed", config=config)
     runs.wait_for(place / "killed" / "checkpoints" / "generator" / "3", killed)
     runs.kill(killed)
+    assert not (place / "killed" / "checkpoints" / "generator" / "12").exists()
     done = runs.train(place / "killed", config=config)
     assert done.returncode == 0, done.stderr
     ours, theirs = (runs.arrays(place / name, "generator", 12) for name in ("killed", "whole"))

@@ -8,6 +8,9 @@ import jax
 import numpy as np
 import pytest
 
+from launch import export as export_door
+from pv_vae_jax.checkpoint import export
+from pv_vae_jax.core import trees
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import placement, restore, workdir
 from pv_vae_jax.training.vae_run import VAERun
@@ -85,6 +88,25 @@ def test_the_export_of_a_run_is_its_ema_with_its_statistics(whole, tmp_path):
         np.testing.assert_array_equal(exported[name], state.get(averaged, state[key]))
     np.testing.assert_array_equal(exported["latents/mean"], state["['latent_mean']"])
     np.testing.assert_array_equal(exported["latents/std"], state["['latent_std']"])
+
+
+def test_an_earlier_checkpoint_is_exported_by_its_stage_and_step(whole, tmp_path):
+    out = tmp_path / "model.npz"
+    command = ["--workdir", str(whole), "--out", str(out), "--stage", "predictive"]
+    export_door.main([*command, "--step", "57", "--dtype", "float16"])
+    exported, state = export.load(out), runs.arrays(whole, "predictive", 57)
+    flat = trees.flatten(exported.params)
+    ema = {path: leaf for path, leaf in state.items() if path.startswith("['ema']")}
+    assert len(flat) > 40 and len(ema) == len(flat)
+    for path, leaf in flat.items():
+        key = "".join(f"['{part}']" for part in path.split("/"))
+        np.testing.assert_array_equal(leaf, state[f"['ema']{key}"].astype(np.float16))
+    training = export.read_metadata(out)["training"]
+    assert (training["stage"], training["step"]) == ("predictive", 57)
+    with pytest.raises(ValueError, match="has no step 50; it has: 57, 60"):
+        export_door.main([*command, "--step", "50"])
+    with pytest.raises(ValueError, match="has no stage 'late'; its stages are: predictive, dec"):
+        export_door.main([*command[:-1], "late"])
 
 
 def test_a_stage_starts_from_the_folder_of_another_run_with_one_key(whole):
