@@ -78,12 +78,14 @@ def main(argv: list[str] | None = None) -> None:
     from pv_vae_jax.study import grid, results
 
     whole = read(args.study)
-    study = whole.chosen(args.cells)
+    study = whole.chosen(args.cells) if args.cells else whole
     index, _, count = args.part.partition("/")
     if not index.isdigit() or not count.isdigit():
         raise ValueError(f"--part is I/N, such as 0/4; got {args.part!r}.")
-    study = study.part(int(index), int(count))
+    study = study if args.part == "0/1" else study.part(int(index), int(count))
     out = pathlib.Path(args.out)
+    if args.table and study is not whole:
+        raise ValueError("--table is of all cells that have results: leave out --cells and --part.")
     if args.table:
         _table(whole, out)
         return
@@ -95,7 +97,7 @@ def main(argv: list[str] | None = None) -> None:
         return
     root = pathlib.Path(args.root)
     results.read(study, out)  # or a sentence, where OUT has results of other studies
-    kept = {cell.name for cell in study.cells if results.kept(study, cell, out)}
+    kept = {cell.name for cell in study.cells if results.kept(study, cell, root, out)}
     missing = [cell.name for cell in study.cells if cell.name not in kept]
     left = study.chosen(missing) if missing else None
     print(grid.text(study, root, kept))
@@ -103,7 +105,7 @@ def main(argv: list[str] | None = None) -> None:
         print(f"time left: {grid.clock(grid.seconds_left(left, root, args.jobs))} h")
         return
     lost = _run(left, root, out, args.jobs) if left is not None else []
-    kept = {cell.name for cell in study.cells if results.kept(study, cell, out)}
+    kept = {cell.name for cell in study.cells if results.kept(study, cell, root, out)}
     print(grid.text(study, root, kept, lost))
     if kept:
         _table(whole, out)
@@ -170,6 +172,8 @@ def _table(study: Any, out: pathlib.Path) -> None:
         print(f"left out, since their configs have changed since they ran: {', '.join(old)}")
     if not found:
         raise ValueError(f"--out {out} has no results of study {study.name}.")
+    if study.control not in found:  # the first row that is there takes its place
+        study = study.chosen([f"{variant}/{seed}" for variant in found for seed in found[variant]])
     told = table.text(study, found)
     print(told)
     storage.write(out / f"{study.name}.md", told + "\n")

@@ -63,7 +63,7 @@ steps=(
   "rm -rf pv_vae_jax && git clone --quiet pv_vae_jax.bundle pv_vae_jax && cd pv_vae_jax"
   "if [ -n \"$base\" ]; then \"$base\" -m venv ~/.venv-pv; else python3 -m pip install --quiet --user uv && ~/.local/bin/uv venv --quiet --seed --allow-existing --python 3.12 ~/.venv-pv; fi"
   "$python -m pip install --quiet -c constraints.txt -e '.[tpu,gcs]'"
-  "(nohup setsid $python -u -m launch.train --cluster=tpu$(printf ' %q' "$@") >~/pv_vae_jax.log 2>&1 </dev/null &)"
+  "(JAX_COMPILATION_CACHE_DIR=$(printf %q "${JAX_COMPILATION_CACHE_DIR:-$workdir/xla_cache}") nohup setsid $python -u -m launch.train --cluster=tpu$(printf ' %q' "$@") >~/pv_vae_jax.log 2>&1 </dev/null &)"
 )
 command=$(printf ' && %s' "${steps[@]}")
 run gcloud compute tpus tpu-vm ssh "$name" "${where[@]}" --command="${command# && }"

@@ -80,12 +80,13 @@ def main(arguments: list[str]) -> int:
     evaluate = of_kind.Evaluate(run)
     with hosts.failure_log(folder):
         model = loop.train(run, folder, evaluate, placements)
+        if model is not None:
+            if jax.process_index() == 0:
+                print(evaluate.report(model, run.stages[-1], folder))
+            hosts.wait_for_all("report")
     if model is None:
         print("stopped; the same command goes on.", file=sys.stderr)
         return STOPPED_CODE.value
-    if jax.process_index() == 0:
-        print(evaluate.report(model, run.stages[-1], folder))
-    hosts.wait_for_all("report")
     return 0
 
 

@@ -153,14 +153,13 @@ def generation(
     spent = Spent()
     made = results.made(used, judges)
     real, own = Folder(setup.out / REAL), Folder(setup.out / label)
-    drawn = videos.of_samples(used, samples)[: used.videos]
     real.open(made)
-    own.open(made | {"samples": samples, "samples_sha256": videos.digest(drawn)})
+    own.open(made | {"samples": samples})
     looking = Looking(setup.features, None, spent, through)
     rows, replaced = _measured(setup, real, looking, spent)
     generated = measure(
         f"{used.name}, samples",
-        drawn,
+        videos.of_samples(used, samples),
         used.videos,
         own,
         Looking(setup.features, setup.logits, spent),

@@ -13,7 +13,6 @@ import numpy as np
 
 from pv_vae_jax.core import arrays, dims, fields, storage
 from pv_vae_jax.evaluation import evaluate, protocol, sample_pictures, videos
-from pv_vae_jax.evaluation.rows import Folder
 from pv_vae_jax.generation import drawing
 from pv_vae_jax.generation.sampler import Sampling
 from pv_vae_jax.models.generator import Generator
@@ -22,11 +21,6 @@ from pv_vae_jax.training.generator_stages import GeneratorStage
 
 RATE = 8.0  # frames per second of the films
 FIGURES = ("fvd", "kvd")
-
-
-def _holds(path: Any, made: np.ndarray) -> bool:
-    """Whether a file has these samples."""
-    return storage.exists(path) and np.array_equal(arrays.read(path)[videos.SAMPLES], made)
 
 
 class Evaluate:
@@ -106,9 +100,7 @@ class Evaluate:
             self._setup = evaluate.Setup(self._protocol, self._folders, out, shared=False)
         path = out / f"{label}.npz"
         storage.make_folder(out)
-        if not _holds(path, made):  # a run that was trained further has another "final"
-            Folder(out / label).forget()
-            arrays.write(path, {videos.SAMPLES: made})
+        arrays.write(path, {videos.SAMPLES: made})
         return evaluate.generation(self._setup, str(path), label)
 
     def report(self, generator: Generator, stage: GeneratorStage, workdir: pathlib.Path) -> str:

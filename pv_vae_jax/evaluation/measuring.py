@@ -4,9 +4,9 @@
     clips    decoded by threads, ahead of their use; always whole batches, so one program
     rows     by what is measured (looking.py), kept one by one (rows.py)
 
-So a killed evaluation goes on and a second one costs seconds; a video that could not be used is
-tried again by each.  Several hosts share the folder: of n hosts, host i makes the rows i, i + n,
-i + 2 n, ...
+So a killed evaluation goes on and a second one costs seconds; each tries again a video that could
+not be used, and a sample that is another one now.  Several hosts share the folder: of n hosts, host
+i makes the rows i, i + n, i + 2 n, ...
 """
 
 import collections
@@ -36,13 +36,13 @@ class Video:
       key: its name.
       source: the film that it was cut from.
       read: its clip, uint8 ``[T, H, W, 3]``, or ClipError.
-      path: the file that it is read from, where that may be another one of the same name.
+      file: sha256 of what it is read from, where that may be another one of the same name.
     """
 
     key: str
     source: str
     read: Callable[[], np.ndarray]
-    path: str = ""
+    file: Callable[[], str] = str
 
 
 class Spent:
@@ -129,7 +129,7 @@ def _fill(
     """Makes those of the missing rows that are this host's."""
     host, hosts = (jax.process_index(), jax.process_count()) if shared else (0, 1)
     mine = videos[host::hosts]
-    missing = [video for video in mine if not folder.has(video.key)]
+    missing = [video for video in mine if not folder.has(video.key, video.file())]
     with tqdm.tqdm(
         total=len(mine), initial=len(mine) - len(missing), desc=name, unit="video", disable=None
     ) as bar:
@@ -141,8 +141,9 @@ def _fill(
             good = [(video, clip) for video, clip in group if isinstance(clip, np.ndarray)]
             if good:
                 filled = [clip for _, clip in good] + [good[0][1]] * (batch - len(good))
-                for row in rows_of([video for video, _ in good], np.stack(filled)):
-                    folder.write(row)
+                seen = [video for video, _ in good]
+                for video, row in zip(seen, rows_of(seen, np.stack(filled)), strict=True):
+                    folder.write(dataclasses.replace(row, file=video.file()))
             bar.update(len(group))
     if hosts > 1:
         multihost_utils.sync_global_devices("rows")

@@ -28,6 +28,7 @@ class Row:
       key: of the video, with the name of its data set.
       source: the film that it was cut from; rows of one source are not independent.
       digest: sha256 of the decoded frames.
+      file: sha256 of what it was read from, where that may be another one of the same name.
       reason: why there is nothing, or "".
       values: figures by name.
       features: float32 vectors by name: "original", "result", "classifier".
@@ -36,6 +37,7 @@ class Row:
     key: str
     source: str
     digest: str = ""
+    file: str = ""
     reason: str = ""
     values: Mapping[str, float] = dataclasses.field(default_factory=dict)
     features: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
@@ -66,17 +68,17 @@ class Folder:
         storage.make_folder(self._rows)
         storage.write(path, json.dumps(made, indent=1) + "\n")
 
-    def forget(self) -> None:
-        """Removes the folder, so that :meth:`open` begins anew."""
-        storage.remove_folder(self.where)
-
-    def has(self, key: str) -> bool:
-        """Whether a video has its row, and could be used."""
-        return storage.exists(self._path(key)) and not self._about(key)["reason"]
+    def has(self, key: str, file: str = "") -> bool:
+        """Whether a video has its row, could be used, and was read from that file."""
+        if not storage.exists(self._path(key)):
+            return False
+        about = self._about(key)
+        return not about["reason"] and about.get("file", "") == file
 
     def write(self, row: Row) -> None:
         """Keeps a row, whole or not at all."""
-        about = {"key": row.key, "source": row.source, "digest": row.digest, "reason": row.reason}
+        about = dataclasses.asdict(row)
+        del about["features"]
         text = json.dumps(about | {"values": dict(row.values)})
         arrays.write(self._path(row.key), dict(row.features), text)
 

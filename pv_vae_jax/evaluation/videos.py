@@ -94,15 +94,14 @@ def of_samples(used: Protocol, where: str) -> list[Video]:
                 f"{form[2]} x {form[3]}: generate at that size, or --set height=..., width=...."
             )
         item = datasets.Item(name, entry.path, reason=entry.reason, source=name)
-        found.append(Video(name, name, functools.partial(datasets.clip, item, *form), entry.path))
+        read = functools.partial(datasets.clip, item, *form)
+        found.append(Video(name, name, read, functools.partial(_of_file, entry.path)))
     return found
 
 
-def digest(drawn: Sequence[Video]) -> str:
-    """sha256 of the files that samples are read from, with their names."""
-    digests = {path: hashlib.sha256(storage.read(path)) for path in {v.path for v in drawn}}
-    told = [f"{video.key} {digests[video.path].hexdigest()}\n" for video in drawn]
-    return hashlib.sha256("".join(told).encode()).hexdigest()
+@functools.cache
+def _of_file(path: str) -> str:
+    return hashlib.sha256(storage.read(path)).hexdigest()
 
 
 def _of_array(used: Protocol, where: str) -> list[Video]:
@@ -122,5 +121,9 @@ def _of_array(used: Protocol, where: str) -> list[Video]:
             f"{wanted[0]} or more, for {used.name}; got {got}."
         )
     clips = found[:, : wanted[0]]
-    names = [f"{i:06d}" for i in range(len(clips))]
-    return [Video(name, name, lambda i=i: clips[i], where) for i, name in enumerate(names)]
+
+    def one(i: int) -> Video:
+        digest = functools.cache(lambda: hashlib.sha256(clips[i].tobytes()).hexdigest())
+        return Video(f"{i:06d}", f"{i:06d}", lambda: clips[i], digest)
+
+    return [one(i) for i in range(len(clips))]

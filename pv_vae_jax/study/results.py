@@ -96,13 +96,19 @@ def place(cell: Cell, out: pathlib.Path) -> pathlib.Path:
     return out / cell.variant / f"{cell.seed}.json"
 
 
-def kept(study: Study, cell: Cell, out: pathlib.Path) -> bool:
-    """Whether ``out`` has all figures of the study, of the same steps, made here or elsewhere."""
+def kept(study: Study, cell: Cell, root: pathlib.Path, out: pathlib.Path) -> bool:
+    """Whether ``out`` has the result of the same steps, made here or elsewhere.
+
+    One that lacks figures of the study counts only where they cannot be read off its steps.
+    """
     path = place(cell, out)
     if not path.exists():
         return False
     result = json.loads(path.read_text())
-    return _of_its_steps(cell, result) and study.measures.keys() <= result["figures"].keys()
+    if not _of_its_steps(cell, result):
+        return False
+    whole = study.measures.keys() <= result["figures"].keys()
+    return whole or any(running.done(root, step) is None for step in cell.ordered())
 
 
 def _of_its_steps(cell: Cell, result: dict[str, Any]) -> bool:

@@ -11,6 +11,7 @@ long as it lives: where another study, or what one left behind, makes a step, it
 
 import contextlib
 import datetime
+import errno
 import fcntl
 import json
 import os
@@ -27,6 +28,7 @@ from pv_vae_jax.study.step import Step
 
 DONE, LOG, SPENT, LOCK = "done.json", "log.txt", "seconds.txt", "lock"
 POLL = 0.2  # seconds
+UNKNOWN = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # what flock says where there is none
 
 
 def done(root: pathlib.Path, step: Step) -> dict[str, Any] | None:
@@ -61,17 +63,21 @@ def locked(root: pathlib.Path, step: Step) -> int | None:
     lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError as error:
+        if error.errno in UNKNOWN:  # a file system without locks: as if it were free
+            return lock
         os.close(lock)
-        return None
+        if isinstance(error, BlockingIOError):
+            return None
+        raise
     return lock
 
 
 class Running:
-    """One process of a step, which takes over its lock."""
+    """One process of a step.  Both have its lock: it until it ends, this until that is noted."""
 
     def __init__(self, root: pathlib.Path, step: Step, cores: list[int], lock: int):
-        self.step, self.cores = step, cores
+        self.step, self.cores, self._lock = step, cores, lock
         self._folder = root / step.folder
         self._typed = step.typed(str(root))
         with (self._folder / LOG).open("ab") as log:
@@ -83,7 +89,6 @@ class Running:
                 start_new_session=True,  # Ctrl-C is for the study: it stops its steps in order
                 pass_fds=(lock,),
             )
-        os.close(lock)  # the process has it
         # Before it starts threads, which inherit them; no code of ours between fork and exec.
         if cores:
             with contextlib.suppress(ProcessLookupError):  # it has ended already
@@ -108,6 +113,8 @@ class Running:
                 "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             }
             storage.write(self._folder / DONE, json.dumps(told, indent=1) + "\n")
+        if code is not None:
+            os.close(self._lock)
         return code
 
     def ask_to_stop(self) -> None:
@@ -118,6 +125,7 @@ class Running:
         """Waits until it has stopped."""
         self._process.wait()
         storage.write(self._folder / SPENT, f"{self._seconds()}\n")
+        os.close(self._lock)
 
     def _seconds(self) -> float:
         """Of this start and of those before it that were stopped."""

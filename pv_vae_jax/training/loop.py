@@ -175,11 +175,12 @@ class StageLoop:
         if in_row >= self.runtime["skip_limit"]:
             if step < self.stage.steps:  # the last step is kept when the stage has ended well
                 self._save(state, step)
+            kept = self.checkpoints.latest()
             self.checkpoints.close()
             raise FloatingPointError(
                 f"the gradient was not finite in the last {in_row} updates before step {step} of "
-                f"{self.stage.name}, the limit of runtime.skip_limit. The run is saved; its "
-                "parameters are those of the last good update. Lower "
+                f"{self.stage.name}, the limit of runtime.skip_limit. Saved is step {kept or 0}; "
+                "parameters of skipped updates are those of the last good one. Lower "
                 f"config.stages.{self.stage.name}.optimizer.learning_rate, or look at the data."
             )
 

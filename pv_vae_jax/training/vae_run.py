@@ -175,17 +175,19 @@ class VAERun(Run):
         )
 
     def check_held_out(self) -> None:
-        """Opens what is held out of each stage's sources, before anything is trained.
+        """Opens what is held out of the stages that are looked at, before anything is trained.
 
         Raises:
-          ValueError: there is nothing, or nothing of the length of the clips.
+          ValueError: nothing is held out.
+          FileNotFoundError: nothing of the length of the clips, or no source.
         """
         data = self.config["data"]
-        for stage in self.stages:
+        each = self.config["runtime"]["evaluate_every"]
+        for stage in self.stages if each else self.stages[-1:]:
             try:
                 video_data.of(data, stage.data.frames, held_out=True)
-            except ValueError as error:
-                raise ValueError(
+            except (ValueError, FileNotFoundError) as error:
+                raise type(error)(
                     f"held out to look at, by config.data.held_out = {data['held_out']}, for clips "
                     f"of {stage.data.frames} frames of config.stages.{stage.name}: {error}"
                 ) from error

@@ -35,7 +35,10 @@ def _plain(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _began(workdir: Any) -> bool:
-    """Whether anything of a run is kept: before that its config may be put right."""
+    """Whether anything of a run is told or kept: before that its config may be put right."""
+    told = workdir / "metrics.jsonl"
+    if storage.exists(told) and storage.stat(told)[0]:
+        return True
     folder = workdir / "checkpoints"
     if not storage.is_folder(folder):
         return False

@@ -1,3 +1,4 @@
+import dataclasses
 import threading
 
 import numpy as np
@@ -116,6 +117,20 @@ def test_a_video_that_was_mended_is_measured_by_the_same_command(folder):
     rows = run([video(i) for i in range(3)], 3, folder, looked_at(log))
     assert [row.reason for row in rows] == ["", "", ""]
     assert log == [(1, 2)]  # the others were kept
+
+
+def test_a_sample_that_is_another_one_now_is_measured_again(folder):
+    def samples(digests):
+        return [
+            dataclasses.replace(video(i), file=lambda digest=digest: digest)
+            for i, digest in enumerate(digests)
+        ]
+
+    log = []
+    for digests in ("abc", "abc", "axc", "axcd"):
+        rows = run(samples(digests), len(digests), folder, looked_at(log))
+        assert [row.file for row in rows] == list(digests)
+    assert [count for count, _ in log] == [2, 1, 1, 1]
 
 
 def test_one_host_of_two_measures_alone_and_waits_for_none(folder, monkeypatch):

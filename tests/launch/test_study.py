@@ -235,6 +235,8 @@ def test_a_study_needs_a_root_but_for_its_table(tmp_path, capsys):
     assert end.value.code == 2 and "are required: --root" in capsys.readouterr().err
     with pytest.raises(ValueError, match="has no results of study table_4"):
         door.main([*command, "--table"])
+    with pytest.raises(ValueError, match="--table is of all cells .*: leave out --cells"):
+        door.main([*command, "--table", "--cells", "baseline"])
 
 
 def test_results_of_another_world_are_never_written_over(tmp_path):

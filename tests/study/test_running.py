@@ -1,6 +1,9 @@
+import errno
 import json
 import os
 import pathlib
+import subprocess
+import sys
 import textwrap
 
 import pytest
@@ -9,6 +12,7 @@ from pv_vae_jax.study import grid, running
 from pv_vae_jax.study.plan import Cell, Measure, Study
 from pv_vae_jax.study.step import Step, own
 
+ROOT = pathlib.Path(__file__).parents[2]
 MEASURES = {"figure": Measure("figure", "score", "score.json", ("value",))}
 
 # A door that joins its inputs, writes down that it ran, and waits, stops or fails if it is told so.
@@ -124,6 +128,35 @@ def test_a_step_that_another_study_makes_is_waited_for(place):
 
     assert run(whole, place, jobs=2, tick=tick) == ([], ["a", "b"])
     assert ran(place) == [mine.folder]
+
+
+def test_two_studies_of_one_root_run_each_step_once(place):
+    """In two processes: a step is another's until its end is written down."""
+    chain = [step("k0", "1")]
+    for n in range(1, 8):
+        chain.append(step(f"k{n}", chain[-1].file("out")))
+    program = f"""
+import pathlib, sys
+sys.path.insert(0, {str(ROOT)!r})
+from pv_vae_jax.study import running
+from tests.study.test_running import Cell, step, study
+chain = [step("k0", "1")]
+for n in range(1, 8):
+    chain.append(step(f"k{{n}}", chain[-1].file("out")))
+whole = study(Cell("x", 0, (chain[-1],)))
+running.run(whole, pathlib.Path("root"), [[]], lambda s: None, print, lambda now: None)
+"""
+    both = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(2)]
+    assert [process.wait(60) for process in both] == [0, 0]
+    assert sorted(ran(place)) == sorted(each.folder for each in chain)
+
+
+def test_a_file_system_without_locks_is_as_if_it_were_free(place, monkeypatch):
+    def nothing(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(running.fcntl, "flock", nothing)
+    assert run(study(Cell("x", 0, (step("a", "1"),))), place) == ([], ["a"])
 
 
 def test_a_process_that_outlives_its_study_keeps_its_step(place):

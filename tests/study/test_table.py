@@ -78,20 +78,21 @@ def test_the_table_marks_only_differences_whose_interval_excludes_zero(made):
 
 def test_a_result_is_kept_only_for_the_same_steps(made):
     whole, root, out = made
-    assert all(results.kept(whole, each, out) for each in whole.cells)
+    assert all(results.kept(whole, each, root, out) for each in whole.cells)
     other = Step("score", "evaluate", ("plain", "0", own("elsewhere")), "score.json")
-    assert not results.kept(whole, Cell("plain", 0, (other,)), out)
-    assert not results.kept(whole, cell("plain", 9), out)
+    assert not results.kept(whole, Cell("plain", 0, (other,)), root, out)
+    assert not results.kept(whole, cell("plain", 9), root, out)
 
 
 def test_a_result_without_a_figure_of_the_study_is_read_off_its_steps_again(made):
     whole, root, out = made
-    less = dataclasses.replace(whole, measures={"fvd": MEASURES["fvd"]})
-    results.write(less, whole.cells[0], root, out)
-    assert results.kept(less, whole.cells[0], out)
-    assert not results.kept(whole, whole.cells[0], out) and not results.outdated(whole, out)
-    results.write(whole, whole.cells[0], root, out)
-    assert results.kept(whole, whole.cells[0], out)
+    less, first = dataclasses.replace(whole, measures={"fvd": MEASURES["fvd"]}), whole.cells[0]
+    results.write(less, first, root, out)
+    assert results.kept(less, first, root, out) and not results.outdated(whole, out)
+    assert not results.kept(whole, first, root, out)
+    assert results.kept(whole, first, root / "elsewhere", out)  # where its steps are not
+    results.write(whole, first, root, out)
+    assert results.kept(whole, first, root, out)
 
 
 def test_a_result_names_the_devices_of_its_training(made):
