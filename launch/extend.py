@@ -101,9 +101,9 @@ def _clips(args: argparse.Namespace, generator: Any, vae: Any) -> tuple[list, An
         raise ValueError(f"--span is A:B, two fractions; got {args.span}.") from error
     source = VideoFiles(args.where, (first, last), labels=args.labels).of_length(frames)
     known = generator.latents.classes
-    if args.labels and known and tuple(source.classes) != tuple(known):
+    if source.classes and known and tuple(source.classes) != tuple(known):
         raise ValueError(
-            f"--labels {args.labels}: the videos have the classes {', '.join(source.classes)}, the "
+            f"--from {args.where}: the videos have the classes {', '.join(source.classes)}, the "
             f"generator knows {', '.join(known)}."
         )
     if len(source) < args.clips:

@@ -200,10 +200,9 @@ def _baseline(args: argparse.Namespace, out: Any, mine: Any) -> Any:
     kept = cached.Latents(args.cache, "train")
     identity.check(identity.identity(vae), kept.identity, f"the latents of {args.cache}")
     form = LatentForm(kept.identity, kept.shape, tuple(kept.classes), kept.dtype)
-    out.open(
-        {"baseline": args.baseline, "latents": form.as_dict(), "seed": args.seed},
-        write=jax.process_index() == 0,
-    )
+    about = {"baseline": args.baseline, "latents": form.as_dict(), "seed": args.seed}
+    about |= {"clips": kept.clips, "count": len(kept)} if args.baseline == "gaussian" else {}
+    out.open(about, write=jax.process_index() == 0)
     missing = out.without_latents(mine)
     if args.baseline == "noise":
         made = baselines.noise(kept.shape, args.seed, missing) if missing else []
@@ -227,6 +226,8 @@ def _decode(args: argparse.Namespace, vae: Any, drawn: Any, out: Any, mine: Any)
 
     decoder = trees.digest(trees.partition(vae.params, "^decoder/")[0])
     about = {"model": vae.config, "decoder": decoder, "rate": args.rate}
+    if drawn.where != out.where:
+        about["latents"] = drawn.about()  # films of other samples are others
     out.open(about, DECODER, jax.process_index() == 0)
     missing = out.without_video(mine)
     with _bar("videos", mine, missing) as bar:

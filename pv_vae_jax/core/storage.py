@@ -283,9 +283,20 @@ def _stat_of(info: dict[str, Any]) -> tuple[int, int]:
 
 
 def files_under(folder: Where) -> dict[str, tuple[int, int] | None]:
-    """All files of a folder and those in it, sorted: name to :func:`stat` where that is free."""
+    """All files of a folder and those in it, sorted: name to :func:`stat` where that is free.
+
+    Links are followed; a folder that is reached twice is taken once.
+    """
     if not is_url(folder):
-        found = (name for name in pathlib.Path(folder).rglob("*") if name.is_file())
+        found, seen = [], set()
+        for where, folders, names in os.walk(folder, followlinks=True):
+            here = os.stat(where)
+            if (here.st_dev, here.st_ino) in seen:
+                folders.clear()
+                continue
+            seen.add((here.st_dev, here.st_ino))
+            folders.sort()
+            found += [path for path in map(pathlib.Path(where).joinpath, names) if path.is_file()]
         return dict.fromkeys(map(str, sorted(found)))
     with explained(folder):
         system, name = _system(folder)

@@ -133,7 +133,7 @@ def _of_list(place: str, noun: str, extensions: Collection[str]) -> list[_Row]:
 
 
 def _lines(place: str, text: str) -> Iterator[_Row]:
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.strip() and not line.strip().startswith("#"):
             yield _Row(f"{place}, line {number}", line.strip())
 
@@ -164,7 +164,7 @@ def _table(place: str, text: str) -> Iterator[_Row]:
 
 def _objects(place: str, text: str) -> Iterator[_Row]:
     surplus: set[str] = set()
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         where = f"{place}, line {number}"
         if not line.strip():
             continue

@@ -22,8 +22,9 @@ from pv_vae_jax.core import cache, storage
 from pv_vae_jax.data import listing, video_files
 
 EXTENSIONS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".ogv"}
-VERSION = 1
+VERSION = 2
 THREADS = 8
+PASSING = -1  # a "modified" that no file has: what could not be read is probed at the next start
 
 log = logging.getLogger(__name__)
 
@@ -116,8 +117,12 @@ def probe(film: str | os.PathLike | bytes) -> Entry:
                 return dataclasses.replace(entry, reason="no frame can be decoded")
             height, width = video_files.upright(frame).shape[:2]
         stamps, reason = time_stamps(film)
+        if not reason and not video_files.in_order(film):
+            reason = "its time stamps are not in order: remux it, such as to MP4"
     except (av.FFmpegError, OSError, IndexError, ValueError) as error:
         known = dataclasses.replace(entry) if "entry" in locals() else Entry(path)
+        if isinstance(error, OSError) and not isinstance(error, av.FFmpegError):
+            known = dataclasses.replace(known, modified=PASSING)  # of the system, not of the film
         return dataclasses.replace(known, reason=video_files.reason_of(error))
     if reason or not stamps:
         return dataclasses.replace(entry, reason=reason or "no frame has a time stamp")
@@ -189,7 +194,9 @@ def _unchanged(entry: Entry | None, item: listing.Item) -> bool:
 
 def _as_listed(entry: Entry, stat: tuple[int, int] | None) -> Entry:
     """With the version that the listing of a store told; asking for one file may tell another."""
-    return dataclasses.replace(entry, size=stat[0], modified=stat[1]) if stat else entry
+    if stat is None or entry.modified == PASSING:
+        return entry
+    return dataclasses.replace(entry, size=stat[0], modified=stat[1])
 
 
 def of(
@@ -213,7 +220,8 @@ def of_items(
     """The entries of files that are listed already, in their order."""
     kind = kind or Kind("video", EXTENSIONS, probe)
     paths = [item.path for item in items]
-    name = hashlib.sha256("\n".join([kind.noun, *paths]).encode()).hexdigest()[:16]
+    told = "\n".join([kind.noun, *paths]).encode(errors="surrogateescape")  # names of any bytes
+    name = hashlib.sha256(told).hexdigest()[:16]
     file, told = cache.folder("manifests") / f"{name}.json", {i.path: i.stat for i in items}
     kept = _kept(file)
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:

@@ -7,7 +7,7 @@ a frame, byte of the payload) at which decoding can begin; a unit reaches from i
 next.  So frames are found without reading what is before their unit:
 
     h264    a unit is a closed group of pictures, Annex B, headers first (SPS, PPS, IDR);
-            yuv420p, BT.601, limited range, square pixels, frames in order of presentation
+            yuv420p, BT.601, limited range, pixels taken as square, frames in order of presentation
     jpeg    a unit is one frame: a JPEG file
 
 Another layout has another first four bytes.  Nothing here is pickled.

@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import os
 import pathlib
+import resource
 import shutil
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +21,8 @@ import numpy as np
 
 from pv_vae_jax.core import cache, storage
 from pv_vae_jax.data.clips import ClipError
+
+OTHERS = 1024  # files that a process has open besides
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +56,7 @@ class ShardFiles:
         _check(folder, shards)
         self.folder, self.shards = str(folder), list(shards)
         self._firsts = np.cumsum([0] + [shard["records"] for shard in shards])
+        _make_room(len(self.shards))
         self._source = grain.sources.ArrayRecordDataSource(
             [_Whole(str(self._here(shard)), shard["records"]) for shard in shards]
         )
@@ -74,6 +78,11 @@ class ShardFiles:
             self._fetch(self.shards[self._shard_of(number)])
             return self._source[number]
         except (RuntimeError, OSError, ValueError) as error:
+            if "Too many open files" in str(error):
+                raise OSError(
+                    f"{self.folder} has {len(self.shards)} shards, more than this process may have "
+                    "files open: raise the limit (ulimit -n), or make fewer, larger shards."
+                ) from error
             raise ClipError(f"{self.folder}/{self.name_of(number)}", _reason_of(error)) from error
 
     def _here(self, shard: dict[str, Any]) -> pathlib.Path:
@@ -95,6 +104,15 @@ class ShardFiles:
                 raise ValueError(f"sha256 is {found[:16]} where the index says {known}")
             with storage.whole(path) as partial:
                 shutil.move(copy, partial)
+
+
+def _make_room(shards: int) -> None:
+    """Raises the limit of open files as far as the system lets: a reader stays open for a shard."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = shards + OTHERS
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 
 def _check(folder: Any, shards: Sequence[dict[str, Any]]) -> None:

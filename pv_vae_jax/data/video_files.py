@@ -5,13 +5,15 @@ fixed one:
 
     seek to the keyframe at or before the first pts, decode forward, keep the frames that are named
 
-Every pixel format comes out as uint8 RGB, turned upright as the file's display matrix says.
+Every pixel format comes out as uint8 RGB, upright as the file's display matrix says.
 """
 
 import contextlib
 import fractions
 import io
+import itertools
 import os
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 
 import av
@@ -40,10 +42,40 @@ def container_of(film: str | os.PathLike | bytes) -> Iterator[av.container.Input
 
 
 def upright(frame: av.VideoFrame) -> np.ndarray:
-    """A decoded frame as uint8 RGB ``[H, W, 3]``, rotated by the file's quarter turns."""
-    turns = round(getattr(frame, "rotation", 0) / 90) % 4
+    """A decoded frame as uint8 RGB ``[H, W, 3]``, turned and mirrored as its display matrix says.
+
+    Pixels are taken as square: a sample aspect ratio is not applied.
+    """
     pixels = frame.to_ndarray(format="rgb24")
+    a, b, c, d = _display(frame)
+    if a * d - b * c < 0:  # mirrored: (x, y) goes to (a x + c y, b x + d y)
+        pixels = pixels.swapaxes(0, 1) if not a else pixels
+        across, down = (a, d) if a else (c, b)
+        return np.ascontiguousarray(pixels[:: 1 if down > 0 else -1, :: 1 if across > 0 else -1])
+    turns = round(getattr(frame, "rotation", 0) / 90) % 4
     return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+
+
+def _display(frame: av.VideoFrame) -> tuple[int, int, int, int]:
+    """The four numbers of the display matrix that turn and mirror; the identity without one."""
+    for data in frame.side_data:
+        if data.type.name == "DISPLAYMATRIX":
+            a, b, _, c, d = struct.unpack("<5i", bytes(data)[:20])
+            return a, b, c, d
+    return 1, 0, 0, 1
+
+
+def in_order(film: str | os.PathLike | bytes, count: int = 32) -> bool:
+    """Whether the time stamps of the first decoded frames increase, as reading by them needs.
+
+    AVI alone is looked at: with B-frames it has those of the order in which frames are coded.
+    """
+    with container_of(film) as container:
+        if "avi" not in container.format.name:
+            return True
+        stamps = [frame.pts for frame in itertools.islice(container.decode(video=0), count)]
+    known = [pts for pts in stamps if pts is not None]
+    return all(one < other for one, other in itertools.pairwise(known))
 
 
 def _decoded_from(container, stream, pts: int | None) -> Iterator[av.VideoFrame]:

@@ -143,6 +143,12 @@ class GeneratorRun(Run):
                 self.config["data"], stage.data, spec.temporal, spec.spatial, Withholding("none"),
                 seed,
             )  # fmt: skip
+        if self.module.classes and len(set(data.classes.values())) > 1:
+            told = "; ".join(f"{kind}: {', '.join(n[:3])}" for kind, n in data.classes.items())
+            raise ValueError(
+                "config.data: labels of its sources have other names, so one number would mean "
+                f"several classes ({told}, ...): give all of them as one list, or as numbers."
+            )
         return _Labelled(data, self.module.classes)
 
     def constants(self, stage: GeneratorStage) -> trees.Tree | None:

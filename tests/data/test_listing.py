@@ -146,3 +146,11 @@ def test_a_picture_carries_the_label_of_its_folder(tmp_path):
     assert sorted((clip.name[-5:], clip.label) for clip in clips) == [
         ("a.png", 0), ("b.png", 1), ("c.png", 0),
     ]  # fmt: skip
+
+
+def test_a_caption_may_hold_any_character_that_json_allows(tmp_path):
+    (tmp_path / "a.mp4").touch()
+    text = "one\u2028two\u0085three"
+    row = json.dumps({"path": "a.mp4", "caption": text}, ensure_ascii=False)
+    (tmp_path / "list.jsonl").write_text(row + "\r\n", newline="")
+    assert rows(listed(tmp_path / "list.jsonl")) == [("a.mp4", -1, text)]

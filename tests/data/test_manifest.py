@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import pathlib
@@ -75,3 +76,27 @@ def test_what_cannot_be_listed_is_a_sentence(tmp_path):
     (tmp_path / "list.bin").write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(ValueError, match="neither a video .* nor a readable text file"):
         manifest.of(tmp_path / "list.bin")
+
+
+def test_what_could_not_be_read_once_is_probed_at_the_next_start(tmp_path, monkeypatch):
+    video_files.write(tmp_path / "a.mp4", [films.numbered(10)])
+    with monkeypatch.context() as patch:
+        patch.setattr(video_files, "container_of", _busy)
+        assert manifest.of(tmp_path)[0].reason == "input/output error"
+    (entry,) = manifest.of(tmp_path)
+    assert (entry.reason, entry.frames) == ("", 10)
+
+
+def _busy(film):
+    raise OSError(errno.EIO, "Input/output error")
+
+
+def test_files_behind_links_and_with_names_of_any_bytes_are_found(tmp_path):
+    video_files.write(tmp_path / "disk" / "swim" / "a.mp4", [films.numbered(5)])
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "swim").symlink_to(tmp_path / "disk" / "swim")
+    (tmp_path / "disk" / "swim" / "loop").symlink_to(tmp_path / "root")
+    named = tmp_path / "root" / os.fsdecode(b"caf\xe9.mp4")
+    named.write_bytes((tmp_path / "disk" / "swim" / "a.mp4").read_bytes())
+    found = manifest.of(tmp_path / "root")
+    assert sorted(entry.frames for entry in found) == [5, 5]

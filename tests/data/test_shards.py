@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from pv_vae_jax.data import codecs, records, shard_index, shards
+from pv_vae_jax.data import codecs, records, shard_files, shard_index, shards
 from pv_vae_jax.data.clips import Augment, ClipError, Draw
 from pv_vae_jax.data.pipeline import TrainingData
 from pv_vae_jax.data.prepare import assemble
@@ -223,3 +223,19 @@ def test_hosts_and_workers_yield_one_global_order(million, hosts, workers, threa
         for name in ("video", "label", "index", "observed"):
             joined = np.concatenate([getattr(batch, name) for batch in rows[step]])
             np.testing.assert_array_equal(joined, whole[step][name])
+
+
+def test_room_is_made_for_a_reader_of_every_shard_and_too_little_is_told(monkeypatch, tmp_path):
+    asked, folder = [], write(tmp_path, 2)
+    monkeypatch.setattr(shard_files.resource, "getrlimit", lambda which: (256, 4096))
+    monkeypatch.setattr(shard_files.resource, "setrlimit", lambda _, pair: asked.append(pair))
+    files = shards.Shards(folder)._files
+    assert asked == [(1025, 4096)]
+
+    class Full:
+        def __getitem__(self, number):
+            raise RuntimeError("open() failed: Too many open files")
+
+    files._source = Full()
+    with pytest.raises(OSError, match="has 1 shards, more than .* raise the limit"):
+        files.read(0)

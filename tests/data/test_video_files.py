@@ -1,3 +1,5 @@
+import struct
+
 import av
 import numpy as np
 import pytest
@@ -49,17 +51,48 @@ def test_any_frame_is_found_by_its_time_stamp(tmp_path, name):
         assert np.array_equal(films.numbers(read), wanted)
 
 
-def test_a_quarter_turn_in_the_file_is_undone(tmp_path):
-    frame = av.VideoFrame.from_ndarray(films.numbered(1)[0], format="rgb24")
+def _shown_by(path, a, b, c, d):
+    """Writes a display matrix into an MP4: (x, y) is shown at (a x + c y, b x + d y)."""
+    data = bytearray(path.read_bytes())
+    place = data.index(b"tkhd") + 44
+    one = 1 << 16
+    data[place : place + 36] = struct.pack(
+        ">9i", a * one, b * one, 0, c * one, d * one, 0, 0, 0, 1 << 30
+    )
+    path.write_bytes(data)
 
-    class Turned:
-        rotation = 90
 
-        def to_ndarray(self, format):
-            return frame.to_ndarray(format=format)
+MATRICES = {
+    (1, 0, 0, 1): lambda x: x,
+    (0, 1, -1, 0): lambda x: np.rot90(x, -1),
+    (-1, 0, 0, -1): lambda x: np.rot90(x, 2),
+    (0, -1, 1, 0): lambda x: np.rot90(x, 1),
+    (-1, 0, 0, 1): lambda x: x[:, ::-1],
+    (1, 0, 0, -1): lambda x: x[::-1],
+    (0, 1, 1, 0): lambda x: x.swapaxes(0, 1),
+    (0, -1, -1, 0): lambda x: x.swapaxes(0, 1)[::-1, ::-1],
+}
 
-    assert video_files.upright(Turned()).shape == (64, 48, 3)
-    assert np.array_equal(video_files.upright(Turned()), np.rot90(films.numbered(1)[0]))
+
+@pytest.mark.parametrize("matrix", MATRICES)
+def test_a_film_is_turned_and_mirrored_as_its_display_matrix_says(tmp_path, matrix):
+    video = films.numbered(3)
+    video[:, :16] = 128 + video[:, :16] // 4  # the upper part is another than the lower
+    video_files.write(tmp_path / "a.mp4", [video])
+    plain = next(video_files.iterate(tmp_path / "a.mp4", 3))
+    _shown_by(tmp_path / "a.mp4", *matrix)
+    entry = manifest.probe(tmp_path / "a.mp4")
+    read = np.stack(list(video_files.read(entry.path, entry.pts(np.arange(3)))))
+    assert read.shape[1:3] == (entry.height, entry.width)
+    for shown, frame in zip(read, plain, strict=True):
+        np.testing.assert_array_equal(shown, MATRICES[matrix](frame))
+
+
+def test_a_film_whose_time_stamps_are_those_of_decoding_is_refused_with_a_way_out(tmp_path):
+    for name, reason in (("b.avi", "its time stamps are not in order: remux it"), ("b.mp4", "")):
+        films.encode(tmp_path / name, films.numbered(40), "libx264", g="12", bf="2")
+        assert manifest.probe(tmp_path / name).reason.startswith(reason or "")
+    assert not manifest.probe(tmp_path / "b.mp4").reason
 
 
 def test_a_frame_that_is_not_there_is_named(tmp_path):

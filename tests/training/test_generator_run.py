@@ -1,6 +1,7 @@
 """What a generator's config describes, and what it refuses."""
 
 import dataclasses
+import types
 
 import jax
 import numpy as np
@@ -10,7 +11,7 @@ from pv_vae_jax.checkpoint import export, generator_export
 from pv_vae_jax.data import latents as cached
 from pv_vae_jax.models.generator import LatentForm
 from pv_vae_jax.sharding import mesh as meshes
-from pv_vae_jax.training import placement, restore, runs, workdir
+from pv_vae_jax.training import placement, restore, runs, video_data, workdir
 from pv_vae_jax.zoo import registry
 from tests import tiny
 from tests.configs import smallest_generator
@@ -128,6 +129,18 @@ def test_cached_latents_of_another_model_are_refused_by_the_tokenizer(tokenizer,
 def test_a_value_that_cannot_be_is_a_sentence(tokenizer, changes, sentence):
     with pytest.raises(ValueError, match=sentence):
         runs.of(config_of(tokenizer[1], **changes))
+
+
+def test_sources_that_number_other_classes_are_not_mixed(tokenizer, monkeypatch):
+    data = types.SimpleNamespace(
+        classes={"VideoFiles": ("bike", "run"), "Shards": ("archery", "bike")}
+    )
+    monkeypatch.setattr(video_data, "training", lambda *_: data)
+    run = runs.of(config_of(tokenizer[1], generator__fields__classes=2))
+    with pytest.raises(ValueError, match="one number would mean several classes .VideoFiles: bike"):
+        run.training_data(run.stages[0])
+    data.classes["Shards"] = data.classes["VideoFiles"]
+    assert run.training_data(run.stages[0]).classes == data.classes
 
 
 def test_a_label_above_the_classes_ends_the_run_with_its_number(tokenizer):

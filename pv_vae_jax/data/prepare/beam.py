@@ -184,9 +184,9 @@ def prepare(
                 prepared=request,
             )
         )
-    lines = storage.read(folder / assemble.MANIFEST).decode().splitlines()
+    lines = storage.read(folder / assemble.MANIFEST).decode().split("\n")
     try:
-        assemble.refuse_none([unit.Report(**json.loads(line)) for line in lines])
+        assemble.refuse_none([unit.Report(**json.loads(line)) for line in lines if line])
     except FileNotFoundError:
         (folder / shard_index.NAME).unlink()
         raise

@@ -104,7 +104,7 @@ def make(item: items.Item, rules: pieces.Rules, path: str | os.PathLike) -> Repo
             if not item.split and rules.by == "source":
                 report.split = items.split_of(item.key or report.digest, rules.held_out)
             _write(original, rules, report, file)
-        except (ClipError, OSError) as error:
+        except (ClipError, OSError, ValueError) as error:
             report.refused = getattr(error, "reason", None) or video_files.reason_of(error)
             report.records, report.dropped = [], []
             file.truncate(0)

@@ -29,7 +29,7 @@ def prepared(rules: pieces.Rules, sources: list[items.Item]) -> dict[str, Any]:
     """What the index says of how a folder was made; equal for equal rules, names and sizes."""
     described = [
         [item.name, item.label, item.caption, item.key, item.split, item.stamp[0]]
-        + ([item.example.rate] if item.example else [])
+        + ([item.example.rate, sorted(item.example.features)] if item.example else [])
         for item in sources
     ]
     text = json.dumps(described, sort_keys=True).encode()
@@ -51,7 +51,13 @@ class Work:
         """Where the parts are until the shards are whole."""
         if not storage.is_url(self.out):
             return self.out / "work"
-        return cache.folder("prepare") / hashlib.sha256(str(self.out).encode()).hexdigest()[:32]
+        home = cache.folder("prepare")
+        if storage.is_url(home):
+            raise ValueError(
+                f"--out {self.out} wants a folder of this machine for its parts, but "
+                f"PV_VAE_JAX_CACHE is {home}: set it to a path."
+            )
+        return home / hashlib.sha256(str(self.out).encode()).hexdigest()[:32]
 
     def shard(self, name: str) -> dict[str, Any] | None:
         """What is known of a shard, None while it is not done."""
@@ -91,7 +97,7 @@ class Work:
         with (self.folder / "lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+            except BlockingIOError as error:
                 raise ValueError(
                     f"another process prepares into {self.out}; wait for it, or end it."
                 ) from error
