@@ -26,7 +26,7 @@ from pv_vae_jax.analysis.finding import Finding
 from pv_vae_jax.analysis.looks import Look
 from pv_vae_jax.analysis.prediction import Prediction
 from pv_vae_jax.analysis.temporal_distance import TemporalDistance
-from pv_vae_jax.evaluation import evaluate, judging, measuring, results, videos
+from pv_vae_jax.evaluation import evaluate, judging, measuring, protocol, results, videos
 from pv_vae_jax.evaluation.measuring import Spent, Video
 from pv_vae_jax.evaluation.protocol import Protocol
 from pv_vae_jax.evaluation.rows import Folder, Row
@@ -82,6 +82,14 @@ class Setup:
         return videos.of_datasets(self.used, self.data)
 
     @functools.cached_property
+    def available(self) -> dict[str, str]:
+        """By which findings of other data of the same sets are known; {} where the data is gone."""
+        try:
+            return {"available_sha256": protocol.checksum(video.key for video in self.videos)}
+        except FileNotFoundError:
+            return {}
+
+    @functools.cached_property
     def flow_source(self) -> flows.Source:
         """Where flow comes from."""
         return flows.source(self.flow, self.used)
@@ -112,7 +120,7 @@ def analyse(setup: Setup, vae: VideoVAE, about: Mapping[str, Any]) -> list[Findi
     looks.observed_frames(used.frames, vae.spec.temporal)
     about = finding.described(vae, about)
     folder = finding.open_folder(setup.out / about["label"], about)
-    fields, analyses = protocol_of(used), setup.analyses()
+    fields, analyses = protocol_of(used) | setup.available, setup.analyses()
     found = {
         each.name: finding.kept(folder, each.name, about, fields, each.settings)
         for each in analyses
@@ -130,7 +138,7 @@ def analyse(setup: Setup, vae: VideoVAE, about: Mapping[str, Any]) -> list[Findi
         return [each for each in found.values() if each]
     base = Finding("", about, {}, {}, {}, command=setup.command)
     for each in analyses:
-        found[each.name] = found[each.name] or _written(folder, base, used, each, rows[each.name])
+        found[each.name] = found[each.name] or _written(folder, base, setup, each, rows[each.name])
     if "videos" in found and not found["videos"]:
         shown = [video for video in setup.videos if video.key in _first(rows, setup.shown)]
         batch = setup.batch * jax.local_device_count()
@@ -158,9 +166,9 @@ class _Several:
             self.folders[each.name] = Folder(folder / "rows" / f"{each.name}-{version[:8]}")
             self.folders[each.name].open(made)
 
-    def has(self, key: str) -> bool:
+    def has(self, key: str, file: str = "") -> bool:
         """Whether all analyses have the row of a video."""
-        return all(folder.has(key) for folder in self.folders.values())
+        return all(folder.has(key, file) for folder in self.folders.values())
 
     def write(self, row: Row) -> None:
         """Keeps a row of a video that cannot be used, where there is none; others are kept."""
@@ -216,7 +224,7 @@ def _first(rows: Mapping[str, Sequence[Row]], count: int) -> set[str]:
 
 
 def _written(
-    folder: Any, base: Finding, used: Protocol, analysis: Any, rows: Sequence[Row]
+    folder: Any, base: Finding, setup: Setup, analysis: Any, rows: Sequence[Row]
 ) -> Finding:
     good = [row for row in rows if not row.reason]
     figures, values, notes = analysis.summary(good)
@@ -225,7 +233,7 @@ def _written(
     made = dataclasses.replace(
         base,
         name=analysis.name,
-        protocol=protocol_of(used, good),
+        protocol=protocol_of(setup.used, good) | setup.available,
         settings=analysis.settings,
         figures=figures,
         values=values,

@@ -130,7 +130,9 @@ def of_videos(used: Protocol, folders: Mapping[str, str], train: int, test: int)
         own = [each for each in found if (each.source in test) == (split == "test")]
         return _first(own, counts[split], f"{used.name}, {split}")
 
+    known = protocol.checksum(each.key for each in videos.of_datasets(longer, folders))
     settings = {"data": list(used.datasets), "split": used.split, "train": train, "test": test}
+    settings["available_sha256"] = known
     return Data(named("videos"), settings, read)
 
 

@@ -127,11 +127,25 @@ def test_films_are_of_one_size_and_rate_and_components_are_squares_of_their_grou
                 assert (film[0] > 250).all() and film[1:].std() > 5
 
 
-def test_a_second_command_computes_nothing_and_looks_at_no_data(whole, never, monkeypatch):
+def test_a_second_command_computes_nothing_and_needs_no_data(whole, never, monkeypatch):
     never()
-    monkeypatch.setattr(analyse.videos, "of_datasets", lambda *_: pytest.fail("data is read"))
-    again = analysed(whole[0])
-    assert again == whole[1]
+    assert analysed(whole[0]) == whole[1]
+
+    def gone(*_):
+        raise FileNotFoundError("the data set is not here any more")
+
+    monkeypatch.setattr(analyse.videos, "of_datasets", gone)
+    assert analysed(whole[0]) == whole[1]
+
+
+def test_a_finding_of_other_videos_of_the_same_sets_is_not_taken_for_that_of_these(
+    whole, never, monkeypatch
+):
+    never()
+    fewer = Setup(USED, {}, "").videos[:-1]
+    monkeypatch.setattr(analyse.videos, "of_datasets", lambda *_: fewer)
+    with pytest.raises(AssertionError, match="something is computed again"):
+        analysed(whole[0], flow="dis", only=["pca"])
 
 
 def test_missing_parts_alone_are_made_again(whole, tmp_path, monkeypatch):

@@ -104,6 +104,8 @@ def test_the_next_frame_is_the_one_after_the_clip_and_no_source_is_in_both_split
         np.testing.assert_array_equal(split.targets["next"], split.clips[:, -1] + 1)
     sources = [set((split.clips[:, 0, 0, 0, 0] // 10).tolist()) for split in (train, test)]
     assert not sources[0] & sources[1]
+    monkeypatch.setattr(probe_clips.videos, "of_datasets", lambda *_: films()[:-1])
+    assert probe_clips.of_videos(USED, {"a": "b"}, 4, 2).settings != data.settings
 
 
 def test_a_video_that_fails_is_replaced_and_named(monkeypatch):
