@@ -46,7 +46,8 @@ def study(
     at = scale(argument)
     made = [cell(row, seed, at) for row, seed in _grid(variants)]
     kinds = {step.kind for step in made[0].ordered()}
-    shown = {n: MEASURES[n] for n in measures or MEASURES if MEASURES[n].kind in kinds}
+    names = [name for name in measures or MEASURES if name not in at.unmeasured]
+    shown = {n: MEASURES[n] for n in names if MEASURES[n].kind in kinds}
     primary = [each for each in PRIMARY if each in shown]
     exports = {"model": "model.npz", "samples": "samples/grid.png"}
     family = f"{at.name}_{at.world}"

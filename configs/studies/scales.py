@@ -46,6 +46,7 @@ class Scale:
       reconstruction: the same for the model, by kind of step: "reconstruction", and "live" where it
         is judged on live action too.
       analyses: arguments of launch.analyse.
+      unmeasured: names of measures (measures.py) that its cells do not have.
       updates: of each kind of training, for the results.
       configs: the text of the configs, by network of the video VAE, and "generator".
       kl: weight of KL where an encoder is trained.
@@ -66,6 +67,7 @@ class Scale:
     updates: dict[str, int]
     configs: dict[str, str]
     kl: float
+    unmeasured: tuple[str, ...] = ()
 
 
 def _text(config: ConfigDict, base: ConfigDict) -> str:
@@ -145,7 +147,10 @@ def _on_a_core(size: str, world: str, frames: str) -> Scale:
             *("--protocol", f"{world}-ltd", *few, "--only", "ltd,prediction,probes"),
             *("--batch", "8", "--grid", "8", "--clips", *(("6", "3") if tiny else ("1024", "128"))),
             *(() if tiny else ("--budget", "long")),
+            # the film has too few clips to train and test a probe of the next frame on
+            *(("--tasks", "flow,tracking") if film else ()),
         ),
+        unmeasured=("next_mse", "features_next_mse") if film else (),
         **_told(
             {name: vae.get_config(argument) for name, argument in named.items()},
             generator.get_config(f",{size}"),

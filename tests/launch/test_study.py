@@ -170,6 +170,7 @@ def test_rows_of_table_5_withhold_different_amounts(argument, most):
 def test_models_of_the_film_are_judged_on_live_action_too():
     film, smooth = (door.read(f"configs/study_table_4.py:small,{w}") for w in ("film", "smooth"))
     assert set(film.measures) - set(smooth.measures) == {"live_psnr", "live_lpips"}
+    assert set(smooth.measures) - set(film.measures) == {"next_mse", "features_next_mse"}
     (cell,) = film.chosen(["decoder/0"]).cells
     live, usual = (cell.step(kind) for kind in ("live", "reconstruction"))
     assert live.needs == usual.needs and "live-recon" in live.arguments
