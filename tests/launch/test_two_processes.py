@@ -70,8 +70,8 @@ def test_two_processes_have_the_losses_of_one_also_where_model_crosses_them(tmp_
     alone = runs.start(tmp_path / "one", *steps, config=config)
     ended([alone])
     crossing = ("--config.runtime.mesh.model=4", "--config.runtime.mesh.slow=model")
-    ended(two(tmp_path / "fsdp", *steps, *FSDP, config=config))
-    ended(two(tmp_path / "model", *steps, *crossing, config=config))
+    ended(two(tmp_path / "fsdp", steps[1], *FSDP, config=config))  # two() names the stage
+    ended(two(tmp_path / "model", steps[1], *crossing, config=config))
     expected = [record["total"] for record in records(tmp_path / "one")]
     assert len(expected) == 6
     for name in ("fsdp", "model"):
