@@ -84,9 +84,11 @@ def main(argv: list[str] | None = None) -> None:
         raise ValueError(f"--part is I/N, such as 0/4; got {args.part!r}.")
     study = study if args.part == "0/1" else study.part(int(index), int(count))
     out = pathlib.Path(args.out)
-    if args.table and study is not whole:
-        raise ValueError("--table is of all cells that have results: leave out --cells and --part.")
     if args.table:
+        if study is not whole:
+            raise ValueError(
+                "--table is of all cells that have results: leave out --cells and --part."
+            )
         _table(whole, out)
         return
     if args.commands:

@@ -124,15 +124,15 @@ def of_videos(used: Protocol, folders: Mapping[str, str], train: int, test: int)
     counts = dict(zip(SPLITS, (train, test), strict=True))
     longer = dataclasses.replace(used, frames=used.frames + 1)
 
+    found = videos.of_datasets(longer, folders)
+
     def read(split: str) -> Clips:
-        found = videos.of_datasets(longer, folders)
         test = test_sources(used.seed, (each.source for each in found))
         own = [each for each in found if (each.source in test) == (split == "test")]
         return _first(own, counts[split], f"{used.name}, {split}")
 
-    known = protocol.checksum(each.key for each in videos.of_datasets(longer, folders))
     settings = {"data": list(used.datasets), "split": used.split, "train": train, "test": test}
-    settings["available_sha256"] = known
+    settings["available_sha256"] = protocol.checksum(each.key for each in found)
     return Data(named("videos"), settings, read)
 
 

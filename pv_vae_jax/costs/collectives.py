@@ -15,6 +15,7 @@ the group's are on each, and the group is on several hosts:
 
 since a ring crosses between two hosts once, and the devices of a host share the work.  Devices are
 numbered host by host (sharding/mesh.py arranges them so).
+
 An asynchronous collective is counted where it starts; one in a loop as often as the loop runs; of
 the branches of a conditional the one that sends most.
 """
@@ -55,12 +56,10 @@ class Traffic:
     def plus(self, more: "Traffic", times: int = 1) -> "Traffic":
         """This, and ``times`` the other."""
         return Traffic(
-            *(
-                one + times * other
-                for one, other in zip(
-                    dataclasses.astuple(self), dataclasses.astuple(more), strict=True
-                )
-            )
+            self.count + times * more.count,
+            self.operand + times * more.operand,
+            self.sent + times * more.sent,
+            self.crossing + times * more.crossing,
         )
 
 
@@ -115,7 +114,7 @@ def _of_computation(
             if body:
                 _add(total, body, program.trips(each))
         elif each.opcode == "conditional":
-            branches = [_of_computation(program, each_, known, reach) for each_ in each.branches]
+            branches = [_of_computation(program, branch, known, reach) for branch in each.branches]
             _add(total, max(branches, key=sent))
         elif each.opcode in _RUN_ONCE:
             inside = each.called.get("to_apply" if each.opcode == "call" else "calls")

@@ -116,8 +116,9 @@ def probe(film: str | os.PathLike | bytes) -> Entry:
             if frame is None:
                 return dataclasses.replace(entry, reason="no frame can be decoded")
             height, width = video_files.upright(frame).shape[:2]
+            is_avi = "avi" in container.format.name  # B-frames there have the stamps of decoding
         stamps, reason = time_stamps(film)
-        if not reason and not video_files.in_order(film):
+        if is_avi and not reason and not video_files.in_order(film):
             reason = "its time stamps are not in order: remux it, such as to MP4"
     except (av.FFmpegError, OSError, IndexError, ValueError) as error:
         known = dataclasses.replace(entry) if "entry" in locals() else Entry(path)
@@ -220,8 +221,8 @@ def of_items(
     """The entries of files that are listed already, in their order."""
     kind = kind or Kind("video", EXTENSIONS, probe)
     paths = [item.path for item in items]
-    told = "\n".join([kind.noun, *paths]).encode(errors="surrogateescape")  # names of any bytes
-    name = hashlib.sha256(told).hexdigest()[:16]
+    listed = "\n".join([kind.noun, *paths]).encode(errors="surrogateescape")  # of any bytes
+    name = hashlib.sha256(listed).hexdigest()[:16]
     file, told = cache.folder("manifests") / f"{name}.json", {i.path: i.stat for i in items}
     kept = _kept(file)
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:

@@ -47,13 +47,11 @@ def upright(frame: av.VideoFrame) -> np.ndarray:
     Pixels are taken as square: a sample aspect ratio is not applied.
     """
     pixels = frame.to_ndarray(format="rgb24")
-    a, b, c, d = _display(frame)
-    if a * d - b * c < 0:  # mirrored: (x, y) goes to (a x + c y, b x + d y)
-        pixels = pixels.swapaxes(0, 1) if not a else pixels
-        across, down = (a, d) if a else (c, b)
-        return np.ascontiguousarray(pixels[:: 1 if down > 0 else -1, :: 1 if across > 0 else -1])
-    turns = round(getattr(frame, "rotation", 0) / 90) % 4
-    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+    a, b, c, d = _display(frame)  # (x, y) is shown at (a x + c y, b x + d y)
+    across, down = a, d
+    if abs(a) < abs(b):
+        pixels, across, down = pixels.swapaxes(0, 1), c, b
+    return np.ascontiguousarray(pixels[:: 1 if down > 0 else -1, :: 1 if across > 0 else -1])
 
 
 def _display(frame: av.VideoFrame) -> tuple[int, int, int, int]:
@@ -66,13 +64,8 @@ def _display(frame: av.VideoFrame) -> tuple[int, int, int, int]:
 
 
 def in_order(film: str | os.PathLike | bytes, count: int = 32) -> bool:
-    """Whether the time stamps of the first decoded frames increase, as reading by them needs.
-
-    AVI alone is looked at: with B-frames it has those of the order in which frames are coded.
-    """
+    """Whether the time stamps of the first decoded frames increase, as reading by them needs."""
     with container_of(film) as container:
-        if "avi" not in container.format.name:
-            return True
         stamps = [frame.pts for frame in itertools.islice(container.decode(video=0), count)]
     known = [pts for pts in stamps if pts is not None]
     return all(one < other for one, other in itertools.pairwise(known))

@@ -77,10 +77,10 @@ class Folder:
 
     def write(self, row: Row) -> None:
         """Keeps a row, whole or not at all."""
-        about = dataclasses.asdict(row)
-        del about["features"]
+        about = {field.name: getattr(row, field.name) for field in dataclasses.fields(row)}
+        features = about.pop("features")
         text = json.dumps(about | {"values": dict(row.values)})
-        arrays.write(self._path(row.key), dict(row.features), text)
+        arrays.write(self._path(row.key), dict(features), text)
 
     def read(self, keys: Iterable[str]) -> list[Row]:
         """The rows of these videos, in their order; those that have none are left out.

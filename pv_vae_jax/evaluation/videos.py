@@ -7,7 +7,7 @@ turn.
 import functools
 import hashlib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -95,13 +95,14 @@ def of_samples(used: Protocol, where: str) -> list[Video]:
             )
         item = datasets.Item(name, entry.path, reason=entry.reason, source=name)
         read = functools.partial(datasets.clip, item, *form)
-        found.append(Video(name, name, read, functools.partial(_of_file, entry.path)))
+        file = _digest(functools.partial(storage.read, entry.path))
+        found.append(Video(name, name, read, file))
     return found
 
 
-@functools.cache
-def _of_file(path: str) -> str:
-    return hashlib.sha256(storage.read(path)).hexdigest()
+def _digest(read: Callable[[], bytes]) -> Callable[[], str]:
+    """sha256 of what ``read`` gives, which is read once."""
+    return functools.cache(lambda: hashlib.sha256(read()).hexdigest())
 
 
 def _of_array(used: Protocol, where: str) -> list[Video]:
@@ -123,7 +124,6 @@ def _of_array(used: Protocol, where: str) -> list[Video]:
     clips = found[:, : wanted[0]]
 
     def one(i: int) -> Video:
-        digest = functools.cache(lambda: hashlib.sha256(clips[i].tobytes()).hexdigest())
-        return Video(f"{i:06d}", f"{i:06d}", lambda: clips[i], digest)
+        return Video(f"{i:06d}", f"{i:06d}", lambda: clips[i], _digest(clips[i].tobytes))
 
     return [one(i) for i in range(len(clips))]

@@ -101,14 +101,17 @@ def kept(study: Study, cell: Cell, root: pathlib.Path, out: pathlib.Path) -> boo
 
     One that lacks figures of the study counts only where they cannot be read off its steps.
     """
-    path = place(cell, out)
-    if not path.exists():
-        return False
-    result = json.loads(path.read_text())
-    if not _of_its_steps(cell, result):
+    result = _result(cell, out)
+    if result is None or not _of_its_steps(cell, result):
         return False
     whole = study.measures.keys() <= result["figures"].keys()
     return whole or any(running.done(root, step) is None for step in cell.ordered())
+
+
+def _result(cell: Cell, out: pathlib.Path) -> dict[str, Any] | None:
+    """What the file of a cell says, None if there is none."""
+    path = place(cell, out)
+    return json.loads(path.read_text()) if path.exists() else None
 
 
 def _of_its_steps(cell: Cell, result: dict[str, Any]) -> bool:
@@ -145,10 +148,9 @@ def read(study: Study, out: pathlib.Path) -> dict[str, dict[int, dict[str, Any]]
     """
     found: dict[str, dict[int, dict[str, Any]]] = {}
     for cell in study.cells:
-        path = place(cell, out)
-        if not path.exists():
+        path, result = place(cell, out), _result(cell, out)
+        if result is None:
             continue
-        result = json.loads(path.read_text())
         if (result["family"], result["variant"]) != (study.family, cell.variant):
             raise ValueError(
                 f"{path} is of {result['family']}, variant {result['variant']}, not of "
@@ -161,8 +163,8 @@ def read(study: Study, out: pathlib.Path) -> dict[str, dict[int, dict[str, Any]]
 
 def outdated(study: Study, out: pathlib.Path) -> list[str]:
     """The cells whose files are of other steps: a config or a row has changed since."""
-    there = {c.name: (c, place(c, out)) for c in study.cells if place(c, out).exists()}
-    return [n for n, (c, p) in there.items() if not _of_its_steps(c, json.loads(p.read_text()))]
+    there = ((cell, _result(cell, out)) for cell in study.cells)
+    return [cell.name for cell, found in there if found and not _of_its_steps(cell, found)]
 
 
 def values(
