@@ -93,7 +93,7 @@ def exact(used: Protocol, key: str) -> np.ndarray | None:
         return None
     path = f"{rendered.SCHEME}{rendered.SETS[name].world}/{item}"
     scene = rendered.scene(path, used.frames, used.stride, used.height, used.width)
-    return scene.truth(0, points=1).flow
+    return scene.flow()
 
 
 def of_files(folder: Any, key: str, shape: tuple[int, ...]) -> np.ndarray | None:

@@ -78,12 +78,12 @@ def rendered(used: Protocol, train: int, test: int) -> Data:
         number += scenes.UNSEEN if split == "test" else 0  # its number alone decides the motion
         form = used.frames, used.height, used.width, photographs, used.stride
         scene = Scene.drawn(number, *form, scenes.SETS[name].world)
-        truth = scene.truth(number, POINTS)
+        tracks, visible = scene.tracks(number, POINTS)
         return scene.video(), {
-            "flow": truth.flow,
-            "tracks": truth.tracks,
-            "visible": truth.visibility,
-            "queries": truth.visibility.argmax(axis=1),
+            "flow": scene.flow(),
+            "tracks": tracks,
+            "visible": visible,
+            "queries": visible.argmax(axis=1),
         }
 
     def read(split: str) -> Clips:

@@ -95,23 +95,6 @@ def _background(
 
 
 @dataclasses.dataclass(frozen=True)
-class Truth:
-    """What is exactly true of a video; positions and flow are (x, y) in pixels, float32.
-
-    Attributes:
-      flow: ``[T-1, H, W, 2]``, from each pixel of frame n to its place in frame n + 1.
-      unoccluded: bool ``[T-1, H, W]``, that place is within frame n + 1 and not covered there.
-      tracks: ``[N, T, 2]``, the places of N points.
-      visibility: bool ``[N, T]``, the point is within the frame and not covered.
-    """
-
-    flow: np.ndarray
-    unoccluded: np.ndarray
-    tracks: np.ndarray
-    visibility: np.ndarray
-
-
-@dataclasses.dataclass(frozen=True)
 class Scene:
     """Layers from back to front, seen in ``frames`` frames that are ``stride`` moments apart."""
 
@@ -175,43 +158,43 @@ class Scene:
             moved[mine] = layer.motion.place(layer.motion.point(places[mine], moment), later)
         return moved
 
-    def truth(self, seed: int, points: int = 64) -> Truth:
-        """Equations (1) and (2), for ``points`` points drawn evenly over pixels and frames."""
+    def flow(self) -> np.ndarray:
+        """Equation (1), of each pixel of each frame but the last, float32 ``[T-1, H, W, 2]``.
+
+        (x, y) in pixels.
+        """
         moments = self.moments()
         grid = np.stack(
             np.meshgrid(np.arange(self.width, dtype=float), np.arange(self.height)), axis=-1
         )
-        flow, unoccluded = [], []
-        for moment, later in zip(moments[:-1], moments[1:], strict=True):
-            owner = self.owner(grid, moment)
-            moved = self._moved(grid, owner, moment, later)
-            flow.append(moved - grid)
-            unoccluded.append(self.owner(moved, later) == owner)
+        flow = [
+            self._moved(grid, self.owner(grid, moment), moment, later) - grid
+            for moment, later in zip(moments[:-1], moments[1:], strict=True)
+        ]
+        return np.array(flow, np.float32).reshape(self.frames - 1, self.height, self.width, 2)
+
+    def tracks(self, seed: int, points: int = 64) -> tuple[np.ndarray, np.ndarray]:
+        """Equation (2), of points drawn evenly over pixels and frames.
+
+        Returns:
+          Their places (x, y) in pixels, float32 ``[N, T, 2]``, and where they are within the frame
+          and not covered, bool ``[N, T]``.
+        """
+        moments = self.moments()
         random = rng.host_generator(seed, "points")
         born = random.integers(self.frames, size=points)
         places = random.uniform(-0.5, [self.width - 0.5, self.height - 0.5], (points, 2))
-        tracks, visibility = (
-            np.zeros((points, self.frames, 2)),
-            np.zeros((points, self.frames), bool),
-        )
+        tracks = np.zeros((points, self.frames, 2))
+        visible = np.zeros((points, self.frames), bool)
         for birth in np.unique(born):  # of all points at once that a frame gives birth to
             mine, born_at = born == birth, moments[birth]
             owner = self.owner(places[mine], born_at)
             for m, moment in enumerate(moments):
                 tracks[mine, m] = self._moved(places[mine], owner, born_at, moment)
-                visibility[mine, m] = self.owner(tracks[mine, m], moment) == owner
-        shape = (self.frames - 1, self.height, self.width)
-        return Truth(
-            np.array(flow, np.float32).reshape(*shape, 2),
-            np.array(unoccluded, bool).reshape(shape),
-            tracks.astype(np.float32),
-            visibility,
-        )
+                visible[mine, m] = self.owner(tracks[mine, m], moment) == owner
+        return tracks.astype(np.float32), visible
 
 
-def render(
-    seed: int, frames: int, height: int, width: int, split: str = "train", truth: bool = False
-) -> np.ndarray | tuple[np.ndarray, Truth]:
-    """The video of a seed, uint8 ``[T, H, W, 3]``; with ``truth``, the pair (video, Truth)."""
-    scene = Scene.drawn(seed, frames, height, width, split)
-    return (scene.video(), scene.truth(seed)) if truth else scene.video()
+def render(seed: int, frames: int, height: int, width: int, split: str = "train") -> np.ndarray:
+    """The video of a seed, uint8 ``[T, H, W, 3]``."""
+    return Scene.drawn(seed, frames, height, width, split).video()

@@ -10,7 +10,7 @@ from pv_vae_jax.data.rendered import Scene
 @pytest.fixture(scope="module")
 def magnitude():
     """Of a rendered scene's exact flow, on a grid of 4 x 16 x 16."""
-    return flow.on_latent_grid(Scene.drawn(3, 17, 64, 64, "held_out").truth(3).flow, 4, 4)
+    return flow.on_latent_grid(Scene.drawn(3, 17, 64, 64, "held_out").flow(), 4, 4)
 
 
 def of_energy(magnitude):

@@ -25,22 +25,22 @@ def test_rendered_clips_have_their_exact_flow_and_tracks():
         found = data.read(split)
         assert found.clips.shape == (count, 5, 16, 24, 3)
         scene = Scene.drawn(first + 1, 5, 16, 24, photographs)
-        truth = scene.truth(first + 1, probe_clips.POINTS)
+        tracks, visible = scene.tracks(first + 1, probe_clips.POINTS)
         np.testing.assert_array_equal(found.clips[1], scene.video())
-        np.testing.assert_array_equal(found.targets["flow"][1], truth.flow)
-        np.testing.assert_array_equal(found.targets["tracks"][1], truth.tracks)
-        np.testing.assert_array_equal(found.targets["visible"][1], truth.visibility)
+        np.testing.assert_array_equal(found.targets["flow"][1], scene.flow())
+        np.testing.assert_array_equal(found.targets["tracks"][1], tracks)
+        np.testing.assert_array_equal(found.targets["visible"][1], visible)
         first = found.targets["queries"][1]
         points = np.arange(len(first))
-        assert truth.visibility[points, first].all()
-        assert not any(truth.visibility[i, : first[i]].any() for i in points)
+        assert visible[points, first].all()
+        assert not any(visible[i, : first[i]].any() for i in points)
 
 
 def test_a_stride_is_of_the_scenes_too():
     used = USED.changed(["stride=2"])
     found = probe_clips.rendered(used, 1, 1).read("train")
     scene = Scene.drawn(0, 5, 16, 24, "train", 2)
-    np.testing.assert_array_equal(found.targets["flow"][0], scene.truth(0).flow)
+    np.testing.assert_array_equal(found.targets["flow"][0], scene.flow())
 
 
 def test_scenes_to_probe_on_are_of_the_world_of_the_protocol():

@@ -21,15 +21,29 @@ def back_by_flow(video, flow):
     )
 
 
+def unoccluded(scene, flow):
+    """Where the place to which the flow leads belongs to the same layer, bool [T-1, H, W]."""
+    grid = np.stack(np.meshgrid(np.arange(float(scene.width)), np.arange(scene.height)), axis=-1)
+    moments = scene.moments()
+    return np.stack(
+        [
+            scene.owner(grid + f, moments[n + 1]) == scene.owner(grid, moments[n])
+            for n, f in enumerate(flow)
+        ]
+    )
+
+
 def test_the_next_frame_looked_up_by_the_flow_is_this_frame():
     by_flow, by_nothing = [], []
     for seed in range(12):
-        video, truth = rendered.render(seed, 5, 64, 64, truth=True)
+        scene = rendered.Scene.drawn(seed, 5, 64, 64)
+        video, flow = scene.video(), scene.flow()
         # pixels whose outlines do not mix with another layer: unoccluded in a 3x3 neighbourhood
-        sharp = truth.unoccluded & (np.abs(np.diff(truth.flow, axis=1, append=0)).max(-1) < 0.2)
+        sharp = np.abs(np.diff(flow, axis=1, append=0)).max(-1) < 0.2
+        sharp &= unoccluded(scene, flow)
         sharp = np.stack([cv2.erode(m.astype(np.uint8), np.ones((5, 5))) > 0 for m in sharp])
         assert sharp.mean() > 0.4
-        error = back_by_flow(video, truth.flow) - video[:-1]
+        error = back_by_flow(video, flow) - video[:-1]
         by_flow.append(psnr(error[sharp]))
         by_nothing.append(psnr((video[1:].astype(float) - video[:-1])[sharp]))
     assert np.median(by_flow) > 30
@@ -39,15 +53,16 @@ def test_the_next_frame_looked_up_by_the_flow_is_this_frame():
 def test_tracks_follow_the_flow_where_they_are_visible():
     compared = 0
     for seed in range(6):
-        _, truth = rendered.render(seed, 5, 48, 48, truth=True)
-        for track, visible in zip(truth.tracks, truth.visibility, strict=True):
+        scene = rendered.Scene.drawn(seed, 5, 48, 48)
+        flows = scene.flow()
+        for track, visible in zip(*scene.tracks(seed), strict=True):
             for n in range(4):
                 if not (visible[n] and visible[n + 1]):
                     continue
                 column, row = np.rint(track[n]).astype(int)
-                flow = truth.flow[n, min(row, 47), min(column, 47)]
+                flow = flows[n, min(row, 47), min(column, 47)]
                 near_an_outline = np.ptp(
-                    truth.flow[n, max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2],
+                    flows[n, max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2],
                     axis=(0, 1),
                 ).max()
                 if near_an_outline < 0.2:
@@ -60,11 +75,11 @@ def test_tracks_follow_the_flow_where_they_are_visible():
 def test_objects_cover_points_and_uncover_them():
     covered = uncovered = 0
     for seed in range(20):
-        _, truth = rendered.render(seed, 9, 32, 32, truth=True)
-        inside = np.all((truth.tracks > 0) & (truth.tracks < 31), axis=-1)
-        hidden = inside & ~truth.visibility
-        covered += np.sum(truth.visibility[:, :-1] & hidden[:, 1:])
-        uncovered += np.sum(hidden[:, :-1] & truth.visibility[:, 1:])
+        tracks, visible = rendered.Scene.drawn(seed, 9, 32, 32).tracks(seed)
+        inside = np.all((tracks > 0) & (tracks < 31), axis=-1)
+        hidden = inside & ~visible
+        covered += np.sum(visible[:, :-1] & hidden[:, 1:])
+        uncovered += np.sum(hidden[:, :-1] & visible[:, 1:])
     assert covered > 20 and uncovered > 20
 
 
@@ -92,8 +107,8 @@ def test_motion_is_smooth_and_repeating_a_frame_is_clearly_wrong():
     ahead = psnr(videos[:, 4:5] - videos[:, 5:9])
     assert 13 < ahead < 17
     for seed in range(5):
-        _, truth = rendered.render(seed, 9, 32, 32, truth=True)
-        bend = np.diff(truth.tracks, n=2, axis=1)
+        tracks, _ = rendered.Scene.drawn(seed, 9, 32, 32).tracks(seed)
+        bend = np.diff(tracks, n=2, axis=1)
         assert np.abs(bend).max() < 0.25  # pixels a frame, each frame
 
 
