@@ -106,17 +106,18 @@ def _generate(args: argparse.Namespace) -> None:
     from jax.experimental import multihost_utils
 
     from pv_vae_jax.evaluation import sample_pictures
+    from pv_vae_jax.generation import filling
     from pv_vae_jax.generation.folder import SamplesFolder
 
-    out = SamplesFolder(args.out)
+    drawn = out = SamplesFolder(args.out)
     mine = range(jax.process_index(), args.count, jax.process_count())
     if args.latents:
-        drawn, vae = _drawn_before(args, mine)
+        drawn, vae = _drawn_before(args)
     elif args.baseline:
-        drawn, vae = out, _baseline(args, out, mine)
+        vae = _baseline(args, out, mine)
     else:
-        drawn, vae = out, _draw(args, out, mine)
-    _decode(args, vae, drawn, out, mine)
+        vae = _draw(args, out, mine)
+    filling.decode(out, drawn, vae, args.rate, mine, args.batch)
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices("samples")
     if jax.process_index() == 0:
@@ -125,47 +126,18 @@ def _generate(args: argparse.Namespace) -> None:
         print(f"{args.count} samples: {out.videos}, seen at once in {grid} and grid.mp4")
 
 
-def _bar(what: str, mine: Any, missing: list[int]) -> Any:
-    import tqdm
-
-    done = len(mine) - len(missing)
-    return tqdm.tqdm(total=len(mine), initial=done, desc=what, unit="sample", disable=None)
-
-
-def _draw(args: argparse.Namespace, out: Any, mine: Any) -> Any:
-    """Draws this host's latents that are missing; returns what decodes them."""
-    import dataclasses
-
-    import jax
-
-    from pv_vae_jax.core import trees
-    from pv_vae_jax.generation import drawing
+def _draw(args: argparse.Namespace, out: Any, mine: range) -> Any:
+    """Draws what is missing of a generator's latents; returns what decodes them."""
+    from pv_vae_jax.generation import filling
 
     generator, vae, config = sampling.loaded(args)
     how = sampling.settings(args, config)
     labels = _labels(args.labels, generator, args.count)
-    about = {
-        "generator": generator.config,
-        "parameters": trees.digest(generator.params),
-        "latents": generator.latents.as_dict(),
-        "seed": args.seed,
-        "settings": dataclasses.asdict(how),
-        "labels": args.labels,
-    }
-    drawn = drawing.Drawing(generator, args.seed, how)
-    out.open(about, write=jax.process_index() == 0)
-    missing = out.without_latents(mine)
-    chosen = None if labels is None else labels[missing]
-    numbers = iter(missing)
-    with _bar("latents", mine, missing) as bar:
-        for batch in drawn.latents(missing, chosen, args.batch):
-            for latents in batch:
-                out.keep(next(numbers), latents)
-            bar.update(len(batch))
+    filling.draw(out, generator, how, args.seed, labels, args.labels, mine, args.batch)
     return vae
 
 
-def _drawn_before(args: argparse.Namespace, mine: Any) -> tuple[Any, Any]:
+def _drawn_before(args: argparse.Namespace) -> tuple[Any, Any]:
     """A folder of latents, and the video VAE that shall decode them."""
     from launch import models
     from pv_vae_jax.generation.folder import SamplesFolder
@@ -175,68 +147,20 @@ def _drawn_before(args: argparse.Namespace, mine: Any) -> tuple[Any, Any]:
     drawn = SamplesFolder(args.latents)
     known = drawn.about()["latents"]["identity"]
     identity.check(identity.identity(vae), known, f"the latents of {args.latents}")
-    if missing := drawn.without_latents(mine):
-        raise ValueError(
-            f"{args.latents} has no latents of sample {missing[0]}: lower --count, or go on with "
-            "the command that draws them."
-        )
     return drawn, vae
 
 
-def _baseline(args: argparse.Namespace, out: Any, mine: Any) -> Any:
-    """Draws without a generator (generation/baselines.py); returns what decodes."""
-    import jax
-    import numpy as np
-
+def _baseline(args: argparse.Namespace, out: Any, mine: range) -> Any:
+    """Draws what is missing without a generator; returns what decodes."""
     from launch import models
-    from pv_vae_jax.data import latents as cached
-    from pv_vae_jax.generation import baselines
-    from pv_vae_jax.models import identity
-    from pv_vae_jax.models.generator import LatentForm
+    from pv_vae_jax.data.latents import Latents
+    from pv_vae_jax.generation import filling
 
     if not args.cache:
         raise ValueError("--baseline needs --cache DIR, made by launch.prepare_data latents.")
     vae, _ = models.load(*sampling.named_vae(args))
-    kept = cached.Latents(args.cache, "train")
-    identity.check(identity.identity(vae), kept.identity, f"the latents of {args.cache}")
-    form = LatentForm(kept.identity, kept.shape, tuple(kept.classes), kept.dtype)
-    about = {"baseline": args.baseline, "latents": form.as_dict(), "seed": args.seed}
-    about |= {"clips": kept.clips, "count": len(kept)} if args.baseline == "gaussian" else {}
-    out.open(about, write=jax.process_index() == 0)
-    missing = out.without_latents(mine)
-    if args.baseline == "noise":
-        made = baselines.noise(kept.shape, args.seed, missing) if missing else []
-    else:
-        mean, std = np.asarray(vae.mean), np.asarray(vae.std)
-        every = np.stack([kept.record(j).mean.astype(np.float32) for j in range(len(kept))])
-        made = baselines.gaussian((every - mean) / std, args.seed, missing) if missing else []
-    for number, latents in zip(missing, made, strict=True):
-        out.keep(number, latents)
+    filling.baseline(out, args.baseline, vae, Latents(args.cache, "train"), args.seed, mine)
     return vae
-
-
-def _decode(args: argparse.Namespace, vae: Any, drawn: Any, out: Any, mine: Any) -> None:
-    """Decodes this host's samples that are missing, a batch at a time."""
-    import jax
-    import numpy as np
-
-    from pv_vae_jax.core import trees
-    from pv_vae_jax.generation import drawing
-    from pv_vae_jax.generation.folder import DECODER
-
-    decoder = trees.digest(trees.partition(vae.params, "^decoder/")[0])
-    about = {"model": vae.config, "decoder": decoder, "rate": args.rate}
-    if drawn.where != out.where:
-        about["latents"] = drawn.about()  # films of other samples are others
-    out.open(about, DECODER, jax.process_index() == 0)
-    missing = out.without_video(mine)
-    with _bar("videos", mine, missing) as bar:
-        for start in range(0, len(missing), args.batch):
-            numbers = missing[start : start + args.batch]
-            videos = drawing.decoded(vae, np.stack([drawn.read(i) for i in numbers]))
-            for i, video in zip(numbers, videos, strict=True):
-                out.write_video(i, video, args.rate)
-            bar.update(len(numbers))
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@ import argparse
 from typing import Any
 
 
-def add_generator(it: argparse.ArgumentParser, required: bool = True) -> Any:
+def add_generator(it: argparse.ArgumentParser) -> Any:
     """``--workdir``, ``--generator``, ``--step``, ``--vae``, ``--weights``; returns the group."""
-    source = it.add_mutually_exclusive_group(required=required)
+    source = it.add_mutually_exclusive_group(required=True)
     source.add_argument("--workdir", metavar="DIR", help="folder of a generator's run")
     source.add_argument("--generator", metavar="FILE", help="a generator that launch.export wrote")
     it.add_argument("--step", type=int, metavar="N", help="of the run; default: its last one")
@@ -59,7 +59,8 @@ def loaded(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
         training = generator_export.read_metadata(args.generator)["training"]
         config = training.get("config", {})
         tokenizer = config.get("tokenizer", {"model": "", "weights": ""})
-    name, weights = (args.vae, args.weights) if args.vae else tokenizer.values()
+    named = args.vae, args.weights
+    name, weights = named if args.vae else (tokenizer["model"], tokenizer["weights"])
     if not name:
         raise ValueError("no video VAE is known to decode these latents: name it with --vae.")
     vae, _ = models.load(name, weights or None)

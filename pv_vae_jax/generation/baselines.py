@@ -13,8 +13,6 @@ import numpy as np
 
 from pv_vae_jax.core import rng
 
-KINDS = ("noise", "gaussian")
-
 
 def noise(shape: tuple[int, ...], seed: int, indices: Sequence[int]) -> np.ndarray:
     """Equation (1): float32 ``[n, G, h, w, c]`` for latents of ``shape``."""

@@ -39,9 +39,8 @@ class Drawing:
         generator: Generator,
         seed: int,
         settings: sampler.Sampling,
-        shape: tuple[int, int, int, int] | None = None,
     ):
-        """Places the parameters; ``shape`` is by default that of the training.
+        """Places the parameters.
 
         Raises:
           ValueError: guidance without classes.
@@ -52,7 +51,7 @@ class Drawing:
                 "unconditional: give 1."
             )
         self.generator, self.seed, self.settings = generator, seed, settings
-        self.shape = tuple(shape or generator.latents.shape)
+        self.shape = tuple(generator.latents.shape)
         self._params = local.whole(generator.params)
 
     def latents(

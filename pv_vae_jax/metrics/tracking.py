@@ -53,9 +53,9 @@ def curve(wrong: np.ndarray, counts: np.ndarray, at: np.ndarray) -> np.ndarray:
     return (chosen.reshape(1, -1) < np.asarray(at).reshape(-1, 1)).mean(axis=1)
 
 
-def area(wrong: np.ndarray, counts: np.ndarray, most: float = MOST) -> float:
+def area(wrong: np.ndarray, counts: np.ndarray) -> float:
     """Equation (2), in closed form; arguments and errors as :func:`curve`."""
-    return float(np.maximum(0, 1 - _chosen(wrong, counts) / most).mean())
+    return float(np.maximum(0, 1 - _chosen(wrong, counts) / MOST).mean())
 
 
 def tap_vid(

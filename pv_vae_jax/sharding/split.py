@@ -23,7 +23,6 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from pv_vae_jax.core import dims
 from pv_vae_jax.sharding import halo
 
-KINDS = ("rows", "time")
 CLIPS, AXIS = "data", "model"
 _METHODS = {"posterior": "chunk_posterior", "decode_raw": "decode_raw"}
 

@@ -97,8 +97,8 @@ def text(found: list[Row]) -> str:
     return "\n".join([*_lines(found), "", *_sums(found)])
 
 
-def short(found: list[Row], largest: int = LARGEST) -> str:
+def short(found: list[Row]) -> str:
     """The totals, then the largest parameters."""
     params = [row for row in found if row.role == "parameters"]
-    most = sorted(params, key=lambda row: -row.whole)[:largest]
+    most = sorted(params, key=lambda row: -row.whole)[:LARGEST]
     return "\n".join([*_sums(found), f"the largest of {len(params)} parameters:", *_lines(most)])

@@ -1,0 +1,148 @@
+"""What is missing in a folder of samples: latents first, then videos.
+
+    latents_i = draw(generator, seed, i, label_i) | noise(seed, i) | gaussian(seed, i)       (1)
+    video_i   = decode(latents_i)                                                            (2)
+
+Each function makes those samples of this host that the folder lacks, so a killed command goes on.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+import tqdm
+
+from pv_vae_jax.core import trees
+from pv_vae_jax.data.latents import Latents
+from pv_vae_jax.generation import baselines, drawing, sampler
+from pv_vae_jax.generation.folder import DECODER, SamplesFolder
+from pv_vae_jax.models import identity
+from pv_vae_jax.models.generator import Generator, LatentForm
+from pv_vae_jax.models.video_vae import VideoVAE
+
+
+def draw(
+    out: SamplesFolder,
+    generator: Generator,
+    settings: sampler.Sampling,
+    seed: int,
+    labels: np.ndarray | None,
+    told: str | None,
+    mine: Sequence[int],
+    batch: int,
+) -> None:
+    """Equation (1) by a generator.
+
+    Args:
+      out: the folder.
+      generator: its parameters are placed whole on each device.
+      settings: how samples are drawn.
+      seed: of the samples.
+      labels: int ``[count]`` of all samples, or None without classes.
+      told: what the labels are, for the folder.
+      mine: numbers of the samples of this host.
+      batch: samples at once.
+
+    Raises:
+      ValueError: the folder holds other samples, or the settings do not fit the generator.
+    """
+    about = {
+        "generator": generator.config,
+        "parameters": trees.digest(generator.params),
+        "latents": generator.latents.as_dict(),
+        "seed": seed,
+        "settings": dataclasses.asdict(settings),
+        "labels": told,
+    }
+    drawn = drawing.Drawing(generator, seed, settings)
+    out.open(about, write=jax.process_index() == 0)
+    missing = out.without_latents(mine)
+    chosen = None if labels is None else labels[missing]
+    numbers = iter(missing)
+    with _bar("latents", mine, missing) as bar:
+        for made in drawn.latents(missing, chosen, batch):
+            for latents in made:
+                out.keep(next(numbers), latents)
+            bar.update(len(made))
+
+
+def baseline(
+    out: SamplesFolder, kind: str, vae: VideoVAE, kept: Latents, seed: int, mine: Sequence[int]
+) -> None:
+    """Equation (1) without a generator.
+
+    Args:
+      out: the folder.
+      kind: "noise", or "gaussian", fitted to the latents that are kept.
+      vae: whose latents they are.
+      kept: the latents.
+      seed: of the samples.
+      mine: numbers of the samples of this host.
+
+    Raises:
+      ValueError: the folder holds other samples, or the latents are of another video VAE.
+    """
+    identity.check(identity.identity(vae), kept.identity, f"the latents of {kept.where}")
+    form = LatentForm(kept.identity, kept.shape, tuple(kept.classes), kept.dtype)
+    about = {"baseline": kind, "latents": form.as_dict(), "seed": seed}
+    about |= {"clips": kept.clips, "count": len(kept)} if kind == "gaussian" else {}
+    out.open(about, write=jax.process_index() == 0)
+    missing = out.without_latents(mine)
+    if not missing:
+        return
+    if kind == "noise":
+        made = baselines.noise(kept.shape, seed, missing)
+    else:
+        mean, std = np.asarray(vae.mean), np.asarray(vae.std)
+        every = np.stack([kept.record(j).mean.astype(np.float32) for j in range(len(kept))])
+        made = baselines.gaussian((every - mean) / std, seed, missing)
+    for number, latents in zip(missing, made, strict=True):
+        out.keep(number, latents)
+
+
+def decode(
+    out: SamplesFolder,
+    drawn: SamplesFolder,
+    vae: VideoVAE,
+    rate: float,
+    mine: Sequence[int],
+    batch: int,
+) -> None:
+    """Equation (2).
+
+    Args:
+      out: folder of the videos.
+      drawn: folder of the latents, the same or another.
+      vae: what decodes.
+      rate: frames per second.
+      mine: numbers of the samples of this host.
+      batch: samples at once.
+
+    Raises:
+      ValueError: the folder holds other videos, or latents are missing.
+    """
+    if missing := drawn.without_latents(mine):
+        raise ValueError(
+            f"{drawn.where} has no latents of sample {missing[0]}: lower --count, or go on with "
+            "the command that draws them."
+        )
+    decoder = trees.digest(trees.partition(vae.params, "^decoder/")[0])
+    about: dict[str, Any] = {"model": vae.config, "decoder": decoder, "rate": rate}
+    if drawn.where != out.where:
+        about["latents"] = drawn.about()  # films of other samples are others
+    out.open(about, DECODER, jax.process_index() == 0)
+    missing = out.without_video(mine)
+    with _bar("videos", mine, missing) as bar:
+        for start in range(0, len(missing), batch):
+            numbers = missing[start : start + batch]
+            videos = drawing.decoded(vae, np.stack([drawn.read(i) for i in numbers]))
+            for i, video in zip(numbers, videos, strict=True):
+                out.write_video(i, video, rate)
+            bar.update(len(numbers))
+
+
+def _bar(what: str, mine: Sequence[int], missing: Sequence[int]) -> tqdm.tqdm:
+    done = len(mine) - len(missing)
+    return tqdm.tqdm(total=len(mine), initial=done, desc=what, unit="sample", disable=None)
