@@ -42,6 +42,7 @@ class Setup:
       replace: let the next videos stand in for those that cannot be used.
       command: that measures, kept in the results.
       shared: whether all hosts of the program measure together; False: this one alone.
+      anew: begin again where ``out`` has rows of another protocol, model or judge.
     """
 
     used: Protocol
@@ -54,6 +55,7 @@ class Setup:
     replace: bool = False
     command: str = ""
     shared: bool = True
+    anew: bool = False
 
     def __post_init__(self):
         if self.batch < 1:
@@ -110,7 +112,8 @@ def reconstruction(setup: Setup, vae: VideoVAE, about: dict[str, Any]) -> dict[s
     spent = Spent()
     rows_of = Reconstruction(vae, about["label"], setup.features, setup.lpips, spent)
     folder = Folder(setup.out / about["label"])
-    folder.open(results.made(used, judges) | {"model": trees.digest(vae.params)})
+    made = results.made(used, judges) | {"model": trees.digest(vae.params)}
+    folder.open(made, setup.anew)
     rows, replaced = _measured(setup, folder, rows_of, spent)
     found = {
         "model": about,
@@ -144,17 +147,16 @@ def generation(
     """
     used = _of_task(setup.used, "generation")
     judges = {"judge": results.judged(setup.features)}
-    if setup.logits is not None:
-        judges["classifier"] = results.judged(setup.logits)
     if through is not None:
         vae = placed(through[0], used.precision)
         judges["through"] = {"name": through[1], "sha256": trees.digest(vae.params)}
         through = vae, through[1]
     spent = Spent()
-    made = results.made(used, judges)
     real, own = Folder(setup.out / REAL), Folder(setup.out / label)
-    real.open(made)
-    own.open(made | {"samples": samples})
+    real.open(results.made(used, judges), setup.anew)
+    if setup.logits is not None:
+        judges["classifier"] = results.judged(setup.logits)
+    own.open(results.made(used, judges) | {"samples": samples}, setup.anew)
     looking = Looking(setup.features, None, spent, through)
     rows, replaced = _measured(setup, real, looking, spent)
     generated = measure(

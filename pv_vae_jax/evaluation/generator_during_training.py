@@ -5,6 +5,7 @@ The samples are those of the run's seed, the same at every interval: a grid as p
 are drawn, decoded by the run's tokenizer and measured, in ``workdir/evaluation``.
 """
 
+import dataclasses
 import json
 import pathlib
 from typing import Any
@@ -47,7 +48,8 @@ class Evaluate:
                     "has to name what decodes them."
                 )
             settings = [text for text in name.split("+")[1:] if text]
-            self._protocol = protocol.named(name.split("+")[0]).changed(settings)
+            used = protocol.named(name.split("+")[0]).changed(settings)
+            self._protocol = dataclasses.replace(used, classifier="")  # FVD and KVD are read
             names, flag = self._protocol.datasets, "config.runtime.protocol_data"
             self._folders = fields.by_name(self._runtime["protocol_data"], names, flag)
             self._check()
@@ -97,7 +99,9 @@ class Evaluate:
     def _measured(self, made: np.ndarray, workdir: Any, label: str) -> dict[str, Any]:
         out = workdir / "evaluation"
         if self._setup is None:  # one host measures, while the others wait for its next update
-            self._setup = evaluate.Setup(self._protocol, self._folders, out, shared=False)
+            self._setup = evaluate.Setup(
+                self._protocol, self._folders, out, shared=False, anew=True
+            )
         path = out / f"{label}.npz"
         storage.make_folder(out)
         arrays.write(path, {videos.SAMPLES: made})

@@ -36,7 +36,7 @@ class Video:
       key: its name.
       source: the film that it was cut from.
       read: its clip, uint8 ``[T, H, W, 3]``, or ClipError.
-      file: sha256 of what it is read from, where that may be another one of the same name.
+      file: digest of what it is read from, where that may be another one of the same name.
     """
 
     key: str
@@ -88,8 +88,11 @@ def measure(
       shared: whether all hosts of the program call this together; False: this one makes all rows.
 
     Raises:
-      ValueError: a video cannot be used and none may take its place, or there are too few.
+      ValueError: a video cannot be used and none may take its place, there are too few, or two have
+        one name.
     """
+    if twice := [key for key, n in collections.Counter(v.key for v in videos).items() if n > 1]:
+        raise ValueError(f"{name}: {len(twice)} videos are named twice, such as {twice[0]}.")
     tried, taken = 0, min(count, len(videos))
     while True:
         _fill(name, videos[tried:taken], folder, rows_of, batch, spent, shared)

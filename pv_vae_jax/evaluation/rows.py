@@ -4,7 +4,7 @@
 
 A row is written whole or not at all, so a killed evaluation goes on with the videos that have none,
 and several hosts write into one folder.  What the rows were made with stands in ``DIR/made.json``;
-a folder of another protocol, model or judge is refused.
+a folder of another protocol, model or judge is refused, or made anew.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ class Row:
       key: of the video, with the name of its data set.
       source: the film that it was cut from; rows of one source are not independent.
       digest: sha256 of the decoded frames.
-      file: sha256 of what it was read from, where that may be another one of the same name.
+      file: digest of what it was read from, where that may be another one of the same name.
       reason: why there is nothing, or "".
       values: figures by name.
       features: float32 vectors by name: "original", "result", "classifier".
@@ -50,21 +50,29 @@ class Folder:
         self.where = storage.path(where)
         self._rows = self.where / "rows"
 
-    def open(self, made: Mapping[str, Any]) -> None:
+    def open(self, made: Mapping[str, Any], anew: bool = False) -> None:
         """Makes the folder, or goes on in one that was made with the same.
 
+        Args:
+          made: what rows depend on, JSON values.
+          anew: begin again in a folder of another protocol, model or judge.
+
         Raises:
-          ValueError: it holds rows of another protocol, model or judge; the message says which.
+          ValueError: it is one, and ``anew`` is not said; the message tells the difference.
         """
         path = self.where / MADE
         if storage.exists(path):
             found = json.loads(storage.read(path))
-            if other := [name for name, value in made.items() if found.get(name) != value]:
+            other = [name for name in {**made, **found} if found.get(name) != made.get(name)]
+            if not other:
+                return
+            if not anew:
                 raise ValueError(
                     f"{self.where} holds an evaluation with another {', '.join(other)} "
-                    f"({found.get(other[0])} instead of {made[other[0]]}): choose another --out."
+                    f"({found.get(other[0])} instead of {made.get(other[0])}): choose another "
+                    "--out."
                 )
-            return
+            storage.remove_folder(self._rows)
         storage.make_folder(self._rows)
         storage.write(path, json.dumps(made, indent=1) + "\n")
 

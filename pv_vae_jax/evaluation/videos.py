@@ -7,7 +7,8 @@ turn.
 import functools
 import hashlib
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,11 @@ def of_datasets(used: Protocol, folders: Mapping[str, str]) -> list[Video]:
 
 def _video(used: Protocol, prefix: str, key: str, item: datasets.Item) -> Video:
     form = used.frames, used.stride, used.height, used.width
-    return Video(key, f"{prefix}{item.source}", functools.partial(datasets.clip, item, *form))
+    read, file = (
+        functools.partial(datasets.clip, item, *form),
+        functools.partial(datasets.state, item),
+    )
+    return Video(key, f"{prefix}{item.source}", read, functools.cache(file))
 
 
 def listed(videos: Sequence[Video], keys: Sequence[str], used: Protocol) -> list[Video]:
@@ -85,8 +90,8 @@ def of_samples(used: Protocol, where: str) -> list[Video]:
         return _of_array(used, where)
     form = used.frames, 1, used.height, used.width
     found, films = [], f"{where.rstrip('/')}/{FILMS}"
-    for entry in manifest.of(films if storage.is_folder(films) else where):
-        name = entry.path.rsplit("/", 1)[-1]
+    entries = manifest.of(films if storage.is_folder(films) else where)
+    for entry, name in zip(entries, _names([entry.path for entry in entries]), strict=True):
         size = entry.height, entry.width
         if not entry.reason and size != form[2:]:
             raise ValueError(
@@ -95,14 +100,20 @@ def of_samples(used: Protocol, where: str) -> list[Video]:
             )
         item = datasets.Item(name, entry.path, reason=entry.reason, source=name)
         read = functools.partial(datasets.clip, item, *form)
-        file = _digest(functools.partial(storage.read, entry.path))
+        file = functools.cache(lambda path=entry.path: _sha256(storage.read(path)))
         found.append(Video(name, name, read, file))
     return found
 
 
-def _digest(read: Callable[[], bytes]) -> Callable[[], str]:
-    """sha256 of what ``read`` gives, which is read once."""
-    return functools.cache(lambda: hashlib.sha256(read()).hexdigest())
+def _names(paths: Sequence[str]) -> list[str]:
+    """The files below the innermost folder that holds all of them."""
+    parts = [path.split("/") for path in paths]
+    above = len(os.path.commonprefix([each[:-1] for each in parts]))
+    return ["/".join(each[above:]) for each in parts]
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _of_array(used: Protocol, where: str) -> list[Video]:
@@ -124,6 +135,6 @@ def _of_array(used: Protocol, where: str) -> list[Video]:
     clips = found[:, : wanted[0]]
 
     def one(i: int) -> Video:
-        return Video(f"{i:06d}", f"{i:06d}", lambda: clips[i], _digest(clips[i].tobytes))
+        return Video(f"{i:06d}", f"{i:06d}", lambda: clips[i], lambda: _sha256(clips[i].tobytes()))
 
     return [one(i) for i in range(len(clips))]

@@ -62,6 +62,28 @@ def test_samples_are_measured_at_intervals_by_one_protocol(vae, judge, tmp_path)
     assert json.loads((run / "results.json").read_text()) != found[0]
 
 
+@pytest.mark.parametrize("change", ["+frames=3", "+seed=1", "moved"])
+def test_a_run_that_goes_on_is_measured_whatever_was_measured_before(
+    vae, judge, tmp_path, monkeypatch, change
+):
+    generator, run = generator_of(vae), tmp_path / "run"
+    first = during.Evaluate(run_of(vae))(generator, None, run / "pictures" / "final")
+    if change == "moved":
+        monkeypatch.chdir(tmp_path)
+        run, change = during.pathlib.Path("run"), ""
+    evaluated = during.Evaluate(run_of(vae, protocol=PROTOCOL + change))
+    found = evaluated(generator, None, run / "pictures" / "final")
+    assert np.isfinite(found["samples/fvd"])
+    assert (found == first) == (not change)
+
+
+def test_the_classifier_of_a_protocol_is_not_asked_for(vae, judge, tmp_path):
+    used = "ucf101-gen+datasets=rendered+videos=6+frames=5+height=16+width=16"
+    evaluated = during.Evaluate(run_of(vae, protocol=used))
+    found = evaluated(generator_of(vae), None, tmp_path / "run" / "pictures" / "final")
+    assert np.isfinite(found["samples/kvd"])
+
+
 def test_without_a_tokenizer_nothing_is_shown(vae, tmp_path):
     evaluated = during.Evaluate(run_of(None, protocol=""))
     assert evaluated(generator_of(vae), None, tmp_path / "a" / "b") == {}

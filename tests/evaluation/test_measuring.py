@@ -133,6 +133,11 @@ def test_a_sample_that_is_another_one_now_is_measured_again(folder):
     assert [count for count, _ in log] == [2, 1, 1, 1]
 
 
+def test_two_videos_of_one_name_are_refused(folder):
+    with pytest.raises(ValueError, match="1 videos are named twice, such as v1"):
+        run([video(0), video(1), video(1)], 2, folder, looked_at([]))
+
+
 def test_one_host_of_two_measures_alone_and_waits_for_none(folder, monkeypatch):
     monkeypatch.setattr(measuring.jax, "process_count", lambda: 2)
     waited = []

@@ -30,6 +30,22 @@ def test_a_folder_of_another_protocol_or_model_is_refused(tmp_path):
         Folder(tmp_path).open({"model": "b", "clip": {"frames": 17}})
     with pytest.raises(ValueError, match="another clip"):
         Folder(tmp_path).open({"model": "a", "clip": {"frames": 9}})
+    for more, less in (("classifier", {"model": "a"}), ("through", {"model": "b"})):
+        Folder(tmp_path / more).open(less | {more: "c"})
+        with pytest.raises(ValueError, match=f"another {more} .c instead of None"):
+            Folder(tmp_path / more).open(less)
+
+
+def test_where_it_may_be_made_anew_rows_of_another_protocol_are_gone(tmp_path):
+    folder = Folder(tmp_path)
+    folder.open({"model": "a"})
+    folder.write(row("set/a"))
+    folder.open({"model": "a"}, anew=True)
+    assert folder.has("set/a")
+    folder.open({"model": "b"}, anew=True)
+    assert not folder.has("set/a")
+    folder.write(row("set/a"))
+    Folder(tmp_path).open({"model": "b"})
 
 
 def test_a_damaged_row_is_named(tmp_path):

@@ -91,6 +91,35 @@ def test_the_folder_of_launch_generate_means_its_films(tmp_path):
     assert [video.key for video in found] == ["000000.mp4", "000001.mp4"]
 
 
+def test_samples_in_folders_of_classes_are_all_measured(tmp_path):
+    for name in ("class0/000", "class1/000", "class1/001"):
+        video_files.write(tmp_path / f"samples/{name}.mp4", [np.zeros((6, 32, 48, 3), np.uint8)])
+    found = videos.of_samples(SMALL, str(tmp_path / "samples"))
+    names = ["class0/000.mp4", "class1/000.mp4", "class1/001.mp4"]
+    assert [(video.key, video.source) for video in found] == [(name, name) for name in names]
+
+
+def test_a_video_of_a_data_set_is_known_by_its_file(tmp_path):
+    for n, name in enumerate(("one", "two")):
+        film = tmp_path / name / "val" / "archery" / "abc_000001_000003.mp4"
+        video_files.write(film, [np.full((30, 32, 48, 3), n, np.uint8)], 15)
+        (tmp_path / name / "validate.csv").write_text(
+            "label,youtube_id,time_start,time_end,split\narchery,abc,1,3,validate\n"
+        )
+    used = dataclasses.replace(SMALL, datasets=("kinetics400",), split="val")
+
+    def found(name):
+        (video,) = videos.of_datasets(used, {"kinetics400": str(tmp_path / name)})
+        return video
+
+    one, two = found("one"), found("two")
+    assert one.key == two.key and one.file() != two.file() != ""
+    assert found("one").file() == one.file()
+    film = tmp_path / "one" / "val" / "archery" / "abc_000001_000003.mp4"
+    video_files.write(film, [np.full((30, 32, 48, 3), 9, np.uint8)], 15)
+    assert found("one").file() != one.file()
+
+
 def test_samples_are_known_by_their_bytes(tmp_path):
     samples = np.arange(3, dtype=np.uint8)[:, None, None, None, None] * np.ones((9, 32, 48, 3))
     np.savez(tmp_path / "a.npz", samples=samples.astype(np.uint8))

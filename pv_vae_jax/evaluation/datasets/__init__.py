@@ -2,6 +2,7 @@
 
     items(name, split, folder)                      which videos there are, or why one is missing
     clip(item, frames, stride, height, width)       the first frames of one, uint8
+    state(item)                                     another one where its file is another one
 
 What to get and where to put it: docs/datasets.md.
 """
@@ -16,9 +17,9 @@ from pv_vae_jax.evaluation.datasets import (
     ucf101,
 )
 from pv_vae_jax.evaluation.datasets.item import Item
-from pv_vae_jax.evaluation.datasets.reading import FILTER, clip
+from pv_vae_jax.evaluation.datasets.reading import FILTER, clip, state
 
-__all__ = ["FILTER", "Item", "NAMES", "SPLITS", "clip", "items"]
+__all__ = ["FILTER", "Item", "NAMES", "SPLITS", "clip", "items", "state"]
 
 _SETS = {
     "kinetics400": kinetics,

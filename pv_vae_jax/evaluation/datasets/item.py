@@ -38,7 +38,7 @@ class Item:
 
 
 def scan(name: str, folder: str | os.PathLike | None, wanted: str) -> list[str]:
-    """All files of a folder and those below it, sorted; links to folders are not followed.
+    """All files of a folder and those below it, sorted; links are followed.
 
     Args:
       name: of the data set.

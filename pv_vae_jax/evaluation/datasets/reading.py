@@ -7,6 +7,7 @@ fit the shorter side and crop the longer one, without the pixels that would be t
 """
 
 import functools
+import hashlib
 
 import numpy as np
 
@@ -49,6 +50,23 @@ def clip(item: Item, frames: int, stride: int, height: int, width: int) -> np.nd
     prepared = item.path.startswith(ucf101_tfds.SCHEME)
     pictures = (ucf101_tfds.pictures if prepared else _pictures)(item, frames, stride)
     return np.stack([Draw().resized(picture, height, width) for picture in pictures])
+
+
+def state(item: Item) -> str:
+    """sha256 of where an item lies, and of the file's size and time; "" of a rendered scene.
+
+    Empty too where there is no file.
+    """
+    if not item.path or item.path.startswith(rendered.SCHEME):
+        return ""
+    found: tuple[int, ...] = ()
+    if not item.path.startswith(ucf101_tfds.SCHEME):  # its folder names the version
+        try:
+            found = storage.stat(item.path)
+        except OSError:
+            return ""
+    told = (item.path, item.start, item.end, *found)
+    return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
 def _pictures(item: Item, frames: int, stride: int) -> list[np.ndarray]:
