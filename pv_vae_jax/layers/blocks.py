@@ -3,7 +3,9 @@
     norm(x)  = x / max(||x||_2, 1e-12) * sqrt(C) * scale        over channels only          (1)
     block(x) = shortcut(x) + conv(SiLU(norm(conv(SiLU(norm(x))))))                          (2)
 
-(1) mixes neither time nor space, so a layer made of it stays causal.
+(1) mixes neither time nor space, so a layer made of it stays causal.  Features that are all zero,
+as zeros that are padded stay behind layers without bias, are constants to the backward pass: there
+its slope would be 1e12 sqrt(C), a layer after the other.
 """
 
 import flax.linen as nn
@@ -15,6 +17,7 @@ from pv_vae_jax.core.precision import compute_dtype
 from pv_vae_jax.layers.causal_conv import CausalConv3D
 from pv_vae_jax.layers.ordered_sum import ordered_sum
 
+SMALLEST = 1e-24  # the square of the norm of features that are not zero
 CONVOLUTION = "convolution"  # the name of its results for policies of rematerialisation
 
 
@@ -30,7 +33,8 @@ class RMSNorm(nn.Module):
         scale = scale.reshape((1,) * (x.ndim - 1) + (-1,))
         x = x.astype(jnp.float32)
         square = ordered_sum(x * x)
-        y = x * jax.lax.rsqrt(jnp.maximum(square, 1e-24)) * x.shape[-1] ** 0.5 * scale
+        x = jnp.where(square > SMALLEST, x, jax.lax.stop_gradient(x))
+        y = x * jax.lax.rsqrt(jnp.maximum(square, SMALLEST)) * x.shape[-1] ** 0.5 * scale
         return y.astype(compute_dtype(self.dtype))
 
 

@@ -27,7 +27,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pv_vae_jax.core.precision import compute_dtype
+from pv_vae_jax.core.precision import compute_dtype, with_bias
 from pv_vae_jax.layers.convolution import causal_conv3d, padding
 
 TIME_PADDINGS = ("replicate", "zeros")
@@ -126,7 +126,7 @@ class CausalConv3D(nn.Module):
         b = self.param("bias", nn.initializers.zeros, (self.features,))
         x = self._with_history(x.astype(dtype))
         y = causal_conv3d(x, w.astype(dtype), self.strides, bordered)
-        return y + b.astype(dtype).reshape(1, 1, 1, 1, -1)
+        return with_bias(y, b)
 
     def _with_history(self, x: jax.Array) -> jax.Array:
         if not self.causal:

@@ -12,39 +12,53 @@ it need not store are smaller than the queries); by plain XLA everywhere else.
 
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from pv_vae_jax.core.precision import compute_dtype
+from pv_vae_jax.core.precision import compute_dtype, with_bias
 
 _attention = jax.nn.dot_product_attention
 
 
-def dense(features: int, dtype: str, name: str, init: Callable | None = None) -> nn.Dense:
-    """Equation (1), Xavier uniform and 0 at first; float32 means float32 everywhere."""
-    return nn.Dense(
-        features,
-        dtype=compute_dtype(dtype),
-        precision=lax.Precision.HIGHEST if dtype == "float32" else None,
-        kernel_init=init or nn.initializers.xavier_uniform(),
-        name=name,
-        dot_general=_product,
-    )
+def dense(features: int, dtype: str, name: str, init: Callable | None = None) -> "Dense":
+    """:class:`Dense` under a name; W is Xavier uniform at first if nothing else is said."""
+    return Dense(features, dtype, init or nn.initializers.xavier_uniform(), name=name)
 
 
-def _product(x: jax.Array, w: jax.Array, dimensions: Any, **how: Any) -> jax.Array:
-    """``lax.dot_general`` of places ``[..., C]`` with ``[C, D]``."""
+class Dense(nn.Module):
+    """Equation (1), b 0 at first; float32 means float32 everywhere.
+
+    Attributes:
+      features: D.
+      dtype: compute type, "float32" or "bfloat16".
+      kernel_init: of W.
+    """
+
+    features: int
+    dtype: str
+    kernel_init: Callable
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """``[..., C]`` to ``[..., D]``, of the compute type."""
+        dtype = compute_dtype(self.dtype)
+        w = self.param("kernel", self.kernel_init, (x.shape[-1], self.features))
+        b = self.param("bias", nn.initializers.zeros, (self.features,))
+        precision = lax.Precision.HIGHEST if self.dtype == "float32" else None
+        return with_bias(_product(x.astype(dtype), w.astype(dtype), precision), b)
+
+
+def _product(x: jax.Array, w: jax.Array, precision: lax.Precision | None) -> jax.Array:
+    """Places ``[..., C]`` times ``[C, D]``."""
 
     def plain(x, w):
-        return lax.dot_general(x, w, dimensions, **how)
+        return jnp.matmul(x, w, precision=precision)
 
     def flat(x, w):
-        y = lax.dot_general(x.reshape(-1, x.shape[-1]), w, (((1,), (0,)), ((), ())), **how)
-        return y.reshape(*x.shape[:-1], w.shape[-1])
+        return plain(x.reshape(-1, x.shape[-1]), w).reshape(*x.shape[:-1], w.shape[-1])
 
     return lax.platform_dependent(x, w, cpu=flat, default=plain)
 

@@ -19,7 +19,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from pv_vae_jax.core.precision import compute_dtype
+from pv_vae_jax.core.precision import compute_dtype, with_bias
 from pv_vae_jax.core.trees import Tree
 from pv_vae_jax.layers.causal_conv import initial_kernel
 from pv_vae_jax.layers.convolution import causal_conv3d
@@ -93,7 +93,7 @@ class Convolution(nn.Module):
         x = x.astype(dtype)
         x = jnp.concatenate([x[:, :1]] * beyond + [x] + [x[:, -1:]] * beyond, axis=1)
         y = causal_conv3d(x, w.astype(dtype), self.strides)  # the frames before are in x
-        return y + b.astype(dtype).reshape(1, 1, 1, 1, -1)
+        return with_bias(y, b)
 
     def _sigma(self, w: jax.Array) -> jax.Array:
         def first():

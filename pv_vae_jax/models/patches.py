@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from pv_vae_jax.core.precision import compute_dtype
+from pv_vae_jax.core.precision import compute_dtype, with_bias
 from pv_vae_jax.layers.causal_conv import begins
 from pv_vae_jax.layers.resample import shuffle, unshuffle
 
@@ -66,7 +66,7 @@ class Embedding(nn.Module):
             x = x.reshape(b, frames // p, h, w, p * c)
             tokens.append(_product(x, kernel[1:].reshape(p * c, self.features)))
         x = jnp.concatenate(tokens, axis=1)
-        return x + bias.astype(x.dtype).reshape(1, 1, 1, 1, -1)
+        return with_bias(x, bias)
 
 
 class Pixels(nn.Module):
@@ -83,21 +83,17 @@ class Pixels(nn.Module):
         b, groups, h, w, c = x.shape
         p, numbers = self.temporal, 3 * self.patch**2
         kernel = self.param("kernel", _initial, (1 + p, c, numbers), (c, c))
-        bias = self.param("bias", nn.initializers.zeros, (1 + p, numbers)).astype(x.dtype)
+        bias = self.param("bias", nn.initializers.zeros, (1 + p, numbers))
         frames = []
         if begins(self):
             frames, x, groups = (
-                [_product(x[:, :1], kernel[0]) + _wide(bias[0])],
+                [with_bias(_product(x[:, :1], kernel[0]), bias[0])],
                 x[:, 1:],
                 groups - 1,
             )
         if groups:
             matrix = kernel[1:].transpose(1, 0, 2).reshape(c, p * numbers)
-            x = _product(x, matrix) + _wide(bias[1:])
+            x = with_bias(_product(x, matrix), bias[1:])
             x = x.reshape(b, groups, h, w, p, numbers).transpose(0, 1, 4, 2, 3, 5)
             frames.append(x.reshape(b, groups * p, h, w, numbers))
         return shuffle(jnp.concatenate(frames, axis=1), self.patch)
-
-
-def _wide(bias: jax.Array) -> jax.Array:
-    return bias.reshape(1, 1, 1, 1, -1)

@@ -16,7 +16,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from pv_vae_jax.core.precision import compute_dtype
+from pv_vae_jax.core.precision import compute_dtype, with_bias
 from pv_vae_jax.layers.causal_conv import CausalConv3D, initial_kernel
 from pv_vae_jax.layers.convolution import causal_conv3d
 from pv_vae_jax.zoo.group_norm import GroupNorm
@@ -34,9 +34,8 @@ def _kernel(key: jax.Array, shape: tuple[int, ...], *form: Any) -> jax.Array:
     return jnp.flip(initial_kernel(key, shape, *form), (1, 2))
 
 
-def _bias(module: nn.Module, features: int, dtype: jnp.dtype) -> jax.Array:
-    bias = module.param("bias", nn.initializers.zeros, (features,))
-    return bias.astype(dtype).reshape(1, 1, 1, 1, -1)
+def _bias(module: nn.Module, features: int) -> jax.Array:
+    return module.param("bias", nn.initializers.zeros, (features,))
 
 
 class EdgeConv3D(nn.Module):
@@ -59,7 +58,7 @@ class EdgeConv3D(nn.Module):
         # With a stride of 2 (H and W are even) nothing behind the last row and column is read.
         x = _edge_padded(x.astype(dtype), 2, 1 if whole else 0)
         y = causal_conv3d(x, w.astype(dtype), self.strides, True)
-        return (y[:, :, :, 1:-1] if whole else y) + _bias(self, self.features, dtype)
+        return with_bias(y[:, :, :, 1:-1] if whole else y, _bias(self, self.features))
 
 
 def folded(w: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
@@ -108,7 +107,7 @@ class Up(nn.Module):
         ]
         y = jnp.stack(places, axis=4).reshape(b, t, h, w, 2, 2, self.time, c)
         y = y.transpose(0, 1, 6, 2, 4, 3, 5, 7).reshape(b, t * self.time, 2 * h, 2 * w, c)
-        return y[:, self.time - 1 :] + _bias(self, c, dtype)
+        return with_bias(y[:, self.time - 1 :], _bias(self, c))
 
     def _place(self, x: jax.Array, taps: jax.Array) -> jax.Array:
         """``[B, T + history, H + 1, W + 1, C]`` to ``[B, T, H, W, time C]``."""
