@@ -58,10 +58,11 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument(
         "--calibrate",
         type=int,
-        default=0,
         metavar="N",
         help="measure the latent mean and standard deviation anew, on N training batches of the "
-        "stage (default: those of the checkpoint)",
+        "stage; 0: those of the checkpoint (default: 0 of a finished stage or a frozen encoder; "
+        "before the end of a stage the run's runtime.calibration_batches, since a checkpoint then "
+        "has those of the stage before)",
     )
     return it
 
@@ -69,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> None:
     """Runs the door."""
     args = parser().parse_args(argv)
-    if args.calibrate < 0:
+    if (args.calibrate or 0) < 0:
         raise ValueError(f"--calibrate is a number of batches, 0 or more, got {args.calibrate}.")
     if args.step is not None and args.stage is None:
         raise ValueError(f"--step {args.step} is of a stage: name it with --stage.")
@@ -127,13 +128,18 @@ def _of_run(args: argparse.Namespace) -> tuple[Any, dict[str, Any], str]:
     run = runs.of_workdir(folder)
     model, position = restore.exported_model(folder, run, args.stage, args.step)
     stage = {each.name: each for each in run.stages}[position["stage"]]
-    if args.calibrate and isinstance(model, VideoVAE):
-        videos = run.calibration_videos(stage, args.calibrate)
+    batches = args.calibrate
+    if batches is None and isinstance(model, VideoVAE) and not position["finished"]:
+        stale = run.calibrates(stage, model.params)
+        batches = run.config["runtime"]["calibration_batches"] if stale else 0
+    if batches and isinstance(model, VideoVAE):
+        videos = run.calibration_videos(stage, batches)
         mean, std = calibration.latent_statistics(model.module, model.params, videos)
         model = VideoVAE(model.module, model.params, mean, std, model.config)
     training = position | {"frames": stage.data.frames, "config": run.config}
-    training |= {"calibrated_on_batches": args.calibrate or None}
-    return model, training, f"stage {position['stage']}, step {position['step']}"
+    training |= {"calibrated_on_batches": batches or None}
+    told = f", latent statistics of {batches} batches" if batches else ""
+    return model, training, f"stage {position['stage']}, step {position['step']}{told}"
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
     for each stage: resume or begin -> steps -> finish -> last checkpoint
 
+A stage after which another has begun is behind the run: it is neither read nor trained further.
 Video VAE and generator alike (run.py); a video VAE calibrates its latent statistics to finish.
 
 The host waits for the device only on logging steps.  A run that is stopped, killed or preempted
@@ -46,6 +47,11 @@ class StageLoop:
         self.run, self.placement, self.workdir, self.evaluate = run, placement, workdir, evaluate
         self.offset = offset
         self.runtime = run.config["runtime"]
+        if self.runtime["log_every"] < 1:
+            raise ValueError(
+                f"config.runtime.log_every is 1 or more, got {self.runtime['log_every']}: a run "
+                "looks for skipped updates when it logs."
+            )
         self.stage, self.mesh = placement.stage, placement.mesh
         self.part, self.parts = meshes.data_part(self.mesh)
         self.checkpoints = restore.checkpoints_of(workdir, self.stage, self.runtime["keep"])
@@ -208,18 +214,38 @@ def train(
     Returns:
       The trained model, or None if it was asked to stop.
     """
-    before, offset, earlier = None, 0, ()
+    state, offset, earlier = None, 0, ()
+    placements = placements or of_run(run)
+    behind = _behind(run, workdir, [placement.stage for placement in placements])
     with StopRequests() as stop:
-        for placement in placements or of_run(run):
+        for placement in placements:
             stage = placement.stage
-            loop = StageLoop(run, placement, workdir, evaluate, offset)
-            state, complete = loop.state(before), True
-            if not loop.finished:
-                state, complete = loop.train(state, stop, earlier)
-                if complete:
-                    state = loop.finish(state)
-            loop.checkpoints.close()
-            if not complete:
-                return None
-            before, offset, earlier = state, offset + stage.steps, (*earlier, stage.name)
-    return restore.model_of(run, before)
+            if stage.name not in behind:
+                loop = StageLoop(run, placement, workdir, evaluate, offset)
+                state, complete = loop.state(state), True  # that of the stage before is let go
+                if not loop.finished:
+                    state, complete = loop.train(state, stop, earlier)
+                    if complete:
+                        state = loop.finish(state)
+                loop.checkpoints.close()
+                if not complete:
+                    return None
+            offset, earlier = offset + stage.steps, (*earlier, stage.name)
+    return restore.model_of(run, state)
+
+
+def _behind(run: Run, workdir: pathlib.Path, stages: Sequence[Stage]) -> set[str]:
+    """Names of the stages after which another has begun, whether they are kept or not.
+
+    Raises:
+      ValueError: one has other steps now than that other stage went on from.
+    """
+    kept = [restore.latest_of(workdir, stage) for stage in stages]
+    last = max((n for n, step in enumerate(kept) if step is not None), default=0)
+    for stage, step in zip(stages[:last], kept[:last], strict=True):
+        if step not in (None, stage.steps):
+            raise ValueError(
+                f"config.stages.{stage.name}.steps is {stage.steps}, but {stages[last].name} has "
+                f"gone on from its {step} updates: give {step}, or take another --workdir."
+            )
+    return {stage.name for stage in stages[:last]}

@@ -23,14 +23,15 @@ PAUSE = 20.0  # seconds between two writes of the records at a URL
 
 
 def merged(reports: list[pixel_terms.Report]) -> dict[str, float]:
-    """Means over several reports of (sum, count); values without any count are left out."""
-    host = jax.device_get(reports)
-    values = {}
-    for name in host[0]:
-        total, count = np.sum([np.asarray(report[name], np.float64) for report in host], axis=0)
-        if count:
-            values[name] = float(total / count)
-    return values
+    """Means over several reports of (sum, count); values without any count are left out.
+
+    A report need not have all names: R1 is of some updates, and a GAN begins at one.
+    """
+    host, sums = jax.device_get(reports), {}
+    for report in host:
+        for name, value in report.items():
+            sums[name] = sums.get(name, 0.0) + np.asarray(value, np.float64)
+    return {name: float(total / count) for name, (total, count) in sums.items() if count}
 
 
 class Lines:

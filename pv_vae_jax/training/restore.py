@@ -31,6 +31,16 @@ def checkpoints_of(workdir: pathlib.Path, stage: Stage, keep: int = 2) -> Checkp
     return Checkpoints(workdir / "checkpoints" / stage.name, keep)
 
 
+def latest_of(workdir: pathlib.Path, stage: Stage) -> int | None:
+    """The step of a stage's last checkpoint, None if it has none."""
+    if not storage.is_folder(workdir / "checkpoints" / stage.name):
+        return None
+    checkpoints = checkpoints_of(workdir, stage)
+    latest = checkpoints.latest()
+    checkpoints.close()
+    return latest
+
+
 def model_of(run: Run, state: states.TrainState) -> Any:
     """The model that a state holds, as arrays of this host; all processes call it together."""
     held = meshes.to_host((states.model_params(state), state.latent_mean, state.latent_std))

@@ -142,8 +142,7 @@ class VAERun(Run):
 
     def finish(self, stage: Stage, mesh: Any, state: states.TrainState) -> states.TrainState:
         """Calibrates the latent statistics if the stage trained the encoder."""
-        trained, _ = trees.partition(state.params, stage.trainable)
-        if "encoder" not in trained:
+        if not self.calibrates(stage, state.params):
             return state
         videos = self.calibration_videos(stage, self.config["runtime"]["calibration_batches"])
         params, parts = meshes.to_host(states.model_params(state)), mesh.shape["data"]
@@ -151,6 +150,11 @@ class VAERun(Run):
         mean, std = calibration.latent_statistics(self.module, params, videos)
         found = meshes.put_replicated(mesh, {"latent_mean": mean, "latent_std": std})
         return state.replace(**found)
+
+    @staticmethod
+    def calibrates(stage: Stage, params: trees.Tree) -> bool:
+        """Whether a stage changes the latents: it trains the encoder."""
+        return "encoder" in trees.partition(params, stage.trainable)[0]
 
     def model(self, params: trees.Tree, mean: np.ndarray, std: np.ndarray) -> VideoVAE:
         """The video VAE of these parameters and statistics."""

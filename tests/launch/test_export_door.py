@@ -17,9 +17,13 @@ def run(monkeypatch):
     stage = types.SimpleNamespace(name="decoder", data=types.SimpleNamespace(frames=5))
     videos = np.random.default_rng(0).integers(0, 256, (2, 1, 5, 16, 16, 3), np.uint8)
     run = types.SimpleNamespace(
-        config={"seed": 0}, stages=(stage,), calibration_videos=lambda stage, n: iter(videos[:n])
+        config={"seed": 0, "runtime": {"calibration_batches": 2}},
+        stages=(stage,),
+        calibration_videos=lambda stage, n: iter(videos[:n]),
+        calibrates=lambda stage, params: run.encoder,
+        encoder=True,
     )
-    position = {"stage": "decoder", "step": 7, "finished": True}
+    position = run.position = {"stage": "decoder", "step": 7, "finished": True}
     monkeypatch.setattr(runs, "of_workdir", lambda folder: run)
     monkeypatch.setattr(restore, "exported_model", lambda *arguments: (vae, position))
     run.vae, run.videos = vae, videos
@@ -30,7 +34,7 @@ def test_the_file_says_which_training_it_comes_from(run, tmp_path, capsys):
     door.main(["--workdir", "runs/demo", "--out", str(tmp_path / "demo.npz")])
     training = export.read_metadata(tmp_path / "demo.npz")["training"]
     assert training["stage"] == "decoder" and training["step"] == 7 and training["frames"] == 5
-    assert training["config"] == {"seed": 0} and training["calibrated_on_batches"] is None
+    assert training["config"]["seed"] == 0 and training["calibrated_on_batches"] is None
     assert "pv_vae_tiny t4s16c4" in capsys.readouterr().out
 
 
@@ -45,6 +49,28 @@ def test_calibration_replaces_the_statistics_and_nothing_else(run, tmp_path):
     raw = loaded.posterior(run.videos[0]).mean
     np.testing.assert_array_equal(raw, run.vae.posterior(run.videos[0]).mean)
     assert export.read_metadata(path)["training"]["calibrated_on_batches"] == 2
+
+
+@pytest.mark.parametrize(
+    ("encoder", "finished", "asked", "batches"),
+    [
+        (True, False, (), 2),
+        (True, False, ("--calibrate", "1"), 1),
+        (True, False, ("--calibrate", "0"), None),
+        (True, True, (), None),
+        (False, False, (), None),
+    ],
+)
+def test_a_checkpoint_before_the_end_of_a_stage_has_statistics_of_its_own_encoder(
+    run, tmp_path, capsys, encoder, finished, asked, batches
+):
+    path, run.encoder = tmp_path / "demo.npz", encoder
+    run.position["finished"] = finished
+    door.main(["--workdir", "runs/demo", "--out", str(path), *asked])
+    loaded = export.load(path)
+    assert export.read_metadata(path)["training"]["calibrated_on_batches"] == batches
+    assert np.allclose(loaded.mean, run.vae.mean) == (batches is None)
+    assert ("latent statistics of" in capsys.readouterr().out) == bool(batches)
 
 
 @pytest.mark.parametrize(

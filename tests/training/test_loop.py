@@ -24,7 +24,7 @@ from tests.launch import runs
 STEPS = {"predictive": 6, "decoder": 4}
 
 
-def run_of():
+def run_of(**steps):
     config = smallest.get_config("6,2")
     config.stages.predictive.withholding.way = "slice"
     config.stages.decoder.steps = 4
@@ -32,11 +32,13 @@ def run_of():
     config.stages.decoder.adversarial.lecam = 0.1
     config.discriminator.update(kind="frame", widths=(4,))
     config.runtime.update(checkpoint_every=2, evaluate_every=2, log_every=1, evaluate_clips=2)
+    for stage, count in steps.items():
+        config.stages[stage].steps = count
     return dataclasses.replace(VAERun.of(config.to_dict()), module=tiny.LinearVAE())
 
 
-def trained(folder, evaluate=None):
-    run = run_of()
+def trained(folder, evaluate=None, **steps):
+    run = run_of(**steps)
     workdir.open_workdir(folder, run.config)
     return loop.train(run, folder, evaluate)
 
@@ -89,6 +91,54 @@ def test_a_finished_run_is_given_again_and_nothing_changes(finished, tmp_path):
     jax.tree.map(np.testing.assert_array_equal, again.params, model.params)
     assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == log
     assert same(tmp_path / "run", whole)
+
+
+@pytest.mark.parametrize("steps", [5, 8])
+def test_a_stage_that_another_went_on_from_is_not_trained_further(whole, tmp_path, steps):
+    shutil.copytree(whole, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / "decoder" / "4")
+    log = (whole / "metrics.jsonl").read_bytes()
+    with pytest.raises(ValueError, match=f"predictive.steps is {steps}, but decoder .* give 6"):
+        trained(tmp_path / "run", predictive=steps)
+    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == log
+
+
+def test_a_later_stage_goes_on_without_the_checkpoints_before_it(whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / "predictive")
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / "decoder" / "4")
+    assert trained(tmp_path / "run") is not None
+    ours, theirs = (runs.arrays(folder, "decoder", 4) for folder in (tmp_path / "run", whole))
+    assert all(np.array_equal(ours[path], leaf) for path, leaf in theirs.items())
+    assert not (tmp_path / "run" / "checkpoints" / "predictive").exists()
+    told = [(record["stage"], record["step"]) for record in records(tmp_path / "run")]
+    assert ("predictive", 6) in told and told[-1] == ("decoder", 4)
+
+
+def test_the_state_of_a_stage_is_gone_from_the_devices_in_the_next(tmp_path, monkeypatch):
+    """The largest matrix is parameter, two slots and EMA in a state, and in no other."""
+    shape = max((leaf.shape for leaf in jax.tree.leaves(run_of().initial_params())), key=np.prod)
+    found, train = [], loop.StageLoop.train
+
+    def count():
+        return sum(leaf.shape == shape for leaf in jax.live_arrays())
+
+    def counted(self, *arguments):
+        found.append(count() - before)
+        return train(self, *arguments)
+
+    monkeypatch.setattr(loop.StageLoop, "train", counted)
+    before = count()
+    trained(tmp_path)
+    first, second = found
+    assert 0 < second <= first
+
+
+def test_a_run_logs(tmp_path):
+    run = run_of()
+    run.config["runtime"]["log_every"] = 0
+    with pytest.raises(ValueError, match="log_every is 1 or more, got 0"):
+        loop.train(run, tmp_path)
 
 
 def test_a_signal_saves_at_once_and_the_same_command_goes_on(whole, tmp_path):
