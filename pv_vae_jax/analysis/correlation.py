@@ -20,7 +20,7 @@ import numpy as np
 from scipy import stats
 
 from pv_vae_jax.analysis import drawing, finding
-from pv_vae_jax.core import storage
+from pv_vae_jax.core import markdown, storage
 from pv_vae_jax.evaluation import protocol, tables
 from pv_vae_jax.models import identity
 from pv_vae_jax.training import workdir
@@ -167,11 +167,11 @@ def values(found: Sequence[Point], figure: str) -> dict[str, Any]:
 def text(known: dict[str, Any]) -> str:
     """Markdown of :func:`values`."""
     head = known["figure"].upper()
-    lines = [["series", "model", "step", "prediction MSE", head], ["---"] * 5]
+    heads, rows = ["series", "model", "step", "prediction MSE", head], []
     for point in known["points"]:
         step = "-" if point["step"] is None else f"{point['stage']} {point['step']:,}"
         pair = f"{point['prediction']['value']:.5f}", f"{point['generation']['value']:.2f}"
-        lines.append([point["series"] or "-", point["label"], step, *pair])
+        rows.append([point["series"] or "-", point["label"], step, *pair])
     told = [
         f"Prediction error against {head}: rank correlation {known['correlation']['rho']:.3f}, "
         f"p = {known['correlation']['p']:.3f} ({known['correlation']['method']})."
@@ -181,7 +181,7 @@ def text(known: dict[str, Any]) -> str:
             f"{head} against training steps of {name or 'the models'}: rank correlation "
             f"{trend['rho']:.3f}, p = {trend['p']:.3f} ({trend['method']})."
         )
-    return "\n\n".join(["\n".join(f"| {' | '.join(line)} |" for line in lines), *told])
+    return "\n\n".join([markdown.table(heads, rows), *told])
 
 
 def draw(out: Any, known: dict[str, Any]) -> list[str]:

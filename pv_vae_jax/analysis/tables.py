@@ -7,6 +7,7 @@ equation 1); for the others there is a table each, and a sentence that says what
 from collections.abc import Sequence
 
 from pv_vae_jax.analysis.finding import Figure, Finding
+from pv_vae_jax.core import markdown
 from pv_vae_jax.evaluation import protocol
 
 
@@ -44,14 +45,13 @@ def table(findings: Sequence[Finding]) -> str:
     names = list(dict.fromkeys(name for each in findings for name in each.figures))
     first = {name: next(e.figures[name] for e in findings if name in e.figures) for name in names}
     heads = ["model", "latent", *(first[name].title for name in names)]
-    lines = [heads, ["---"] * len(heads)]
+    lines = []
     for each in findings:
         cells = [cell(each.figures.get(name), [e.figures.get(name) for e in findings])
                  for name in names]  # fmt: skip
         trained = "" if each.model.get("trained", True) else " (untrained)"
         lines.append([f"{each.model['label']}{trained}", each.model["spec"], *cells])
-    markdown = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return "\n\n".join([_title(findings[0]), markdown, *_notes(findings)])
+    return "\n\n".join([_title(findings[0]), markdown.table(heads, lines), *_notes(findings)])
 
 
 def cell(figure: Figure | None, beside: Sequence[Figure | None]) -> str:

@@ -12,7 +12,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from pv_vae_jax.core import storage
+from pv_vae_jax.core import markdown, storage
 from pv_vae_jax.evaluation import curves, protocol, tables
 
 FIGURES = ("fvd", "kvd")  # less is better
@@ -101,16 +101,16 @@ def _protocol(workdir: Any) -> dict[str, Any]:
 def text(found: Sequence[Convergence], figure: str) -> str:
     """Markdown: the figure at each step, and equation (2)."""
     base = found[0]
-    lines = [["run", "last", "as good as the baseline's last after", "less training"], ["---"] * 4]
+    heads, rows = ["run", "last", "as good as the baseline's last after", "less training"], []
     for run in found:
         reached = "never" if run.reached is None else f"{run.reached:,.0f} steps"
         less = "-" if run.less is None else f"{100 * run.less:.0f}%"
-        lines.append([run.name, f"{run.values[-1]:.2f} at {run.steps[-1]:,}", reached, less])
+        rows.append([run.name, f"{run.values[-1]:.2f} at {run.steps[-1]:,}", reached, less])
     title = (
         f"{figure.upper()} of samples against steps; the baseline is {base.name} "
         f"({base.values[-1]:.2f}). The paper: 52% less than on Wan2.2's latents (UCF101, FVD)."
     )
-    return "\n\n".join([title, "\n".join(f"| {' | '.join(line)} |" for line in lines)])
+    return f"{title}\n\n{markdown.table(heads, rows)}"
 
 
 def draw(out: Any, workdirs: Sequence[Any], figure: str) -> None:

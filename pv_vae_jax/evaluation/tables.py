@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pv_vae_jax.core import storage
+from pv_vae_jax.core import markdown, storage
 from pv_vae_jax.evaluation import protocol, published
 
 RESULT = "results.json"
@@ -84,7 +84,7 @@ def table(results: Sequence[Result]) -> str:
     names = [name for name in COLUMNS if any(name in _values(result) for result in results)]
     heads = ["model", "latent", "params, M", *(HEADS.get(name, name) for name in names)]
     ranks = {name: _ranks([_values(r).get(name) for r in results], name) for name in names}
-    lines = [heads, ["---"] * len(heads)]
+    lines = []
     for i, result in enumerate(results):
         model = result["model"]
         cells = [_cell(result, name, ranks[name][i]) for name in names]
@@ -99,8 +99,7 @@ def table(results: Sequence[Result]) -> str:
         )
         if row := _paper(used["name"], model["name"], names):
             lines.append(["- the paper", "", "", *row])
-    markdown = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return "\n\n".join([_title(results), markdown, *_notes(results)])
+    return "\n\n".join([_title(results), markdown.table(heads, lines), *_notes(results)])
 
 
 def _title(results: Sequence[Result]) -> str:
