@@ -13,7 +13,7 @@ a recipe (plain, predictive) whose checkpoints are its points.  All points are o
 import dataclasses
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -172,16 +172,19 @@ def text(known: dict[str, Any]) -> str:
         step = "-" if point["step"] is None else f"{point['stage']} {point['step']:,}"
         pair = f"{point['prediction']['value']:.5f}", f"{point['generation']['value']:.2f}"
         rows.append([point["series"] or "-", point["label"], step, *pair])
-    told = [
-        f"Prediction error against {head}: rank correlation {known['correlation']['rho']:.3f}, "
-        f"p = {known['correlation']['p']:.3f} ({known['correlation']['method']})."
-    ]
+    return "\n\n".join([markdown.table(heads, rows), *sentences(known)])
+
+
+def sentences(known: Mapping[str, Any]) -> list[str]:
+    """What :func:`values` found, a sentence for each rank correlation."""
+    head = known["figure"].upper()
+    pairs = [(f"Prediction error against {head}", known["correlation"])]
     for name, trend in known["trends"].items():
-        told.append(
-            f"{head} against training steps of {name or 'the models'}: rank correlation "
-            f"{trend['rho']:.3f}, p = {trend['p']:.3f} ({trend['method']})."
-        )
-    return "\n\n".join([markdown.table(heads, rows), *told])
+        pairs.append((f"{head} against training steps of {name or 'the models'}", trend))
+    return [
+        f"{what}: rank correlation {found['rho']:.3f}, p = {found['p']:.3f} ({found['method']})."
+        for what, found in pairs
+    ]
 
 
 def draw(out: Any, known: dict[str, Any]) -> list[str]:

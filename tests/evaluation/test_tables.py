@@ -66,6 +66,12 @@ def test_the_best_is_bold_and_the_second_underlined_by_the_columns_own_direction
     assert lines[0][3].endswith("[29.00, 31.00]") and lines[0][2] == "660"
 
 
+def test_places_go_to_the_best_two_values_and_to_none_that_stands_alone():
+    assert tables.places([3.0, None, 1.0, 1.0, 2.0], "less") == [None, None, 0, 0, 1]
+    assert tables.places([3.0, None, 1.0, 1.0, 2.0], "more") == [0, None, None, None, 1]
+    assert tables.places([3.0, 1.0], "") == tables.places([3.0, None], "more") == [None, None]
+
+
 def test_one_model_alone_is_not_the_best_and_an_untrained_one_is_called_so():
     text = tables.table([result("fresh", psnr=30.0)])
     assert "**30" not in text and "fresh (untrained)" in text and "Note: Only 32 samples." in text
