@@ -21,7 +21,7 @@ from scipy import stats
 
 from pv_vae_jax.analysis import drawing, finding
 from pv_vae_jax.core import markdown, storage
-from pv_vae_jax.evaluation import protocol, tables
+from pv_vae_jax.evaluation import protocol, result_files
 from pv_vae_jax.models import identity
 from pv_vae_jax.training import workdir
 
@@ -110,20 +110,15 @@ def _ends(figure: dict[str, Any]) -> dict[str, float | None]:
 
 def _result(folder: str) -> tuple[dict[str, Any], str | None]:
     """The last result of a generator's samples, and its run."""
-    where = storage.path(folder)
-    if not storage.exists(where / "metrics.jsonl"):
-        return dict(tables.read(folder)), None
-    names = sorted(
-        name
-        for name in storage.files_under(where / "evaluation")
-        if name.endswith(f"/{tables.RESULT}")
-    )
-    if not names:
+    if not storage.exists(storage.path(folder) / "metrics.jsonl"):
+        return dict(result_files.read(folder)), None
+    found = result_files.last(folder)
+    if found is None:
         raise ValueError(
             f"{folder} has no results of its samples: train it with --config.runtime.protocol=NAME "
             "and runtime.evaluate_every."
         )
-    return dict(tables.read(names[-1].rsplit("/", 1)[0])), str(folder)
+    return dict(found[1]), str(folder)
 
 
 def ranks(one: Sequence[float], other: Sequence[float]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pv_vae_jax.core import markdown, storage
-from pv_vae_jax.evaluation import curves, protocol, tables
+from pv_vae_jax.evaluation import curves, protocol, result_files
 
 FIGURES = ("fvd", "kvd")  # less is better
 
@@ -89,13 +89,11 @@ def compared(workdirs: Sequence[Any], figure: str = "fvd") -> list[Convergence]:
 
 def _protocol(workdir: Any) -> dict[str, Any]:
     """What a run's samples were measured by, at its last interval."""
-    folder = storage.path(workdir) / "evaluation"
-    found = sorted(
-        name for name in storage.files_under(folder) if name.endswith(f"/{tables.RESULT}")
-    )
-    if not found:
+    found = result_files.last(workdir)
+    if found is None:
+        folder = storage.path(workdir) / "evaluation"
         raise ValueError(f"{workdir} has no results of its samples in {folder}.")
-    return tables.read(found[-1].rsplit("/", 1)[0])["protocol"]
+    return found[1]["protocol"]
 
 
 def text(found: Sequence[Convergence], figure: str) -> str:

@@ -5,14 +5,13 @@ others there is a table each, and a sentence that says what differs.  What group
 values their places is here for all tables, those of findings and of the report too.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pv_vae_jax.core import markdown, storage
+from pv_vae_jax.core import markdown
 from pv_vae_jax.evaluation import protocol, published
+from pv_vae_jax.evaluation.result_files import Result
 
-RESULT = "results.json"
 # Digits after the point, and which is better.
 COLUMNS = {
     "fvd": (2, "less"),
@@ -36,27 +35,6 @@ HEADS = {
     "ssim": "SSIM",
     "lpips": "LPIPS",
 }
-
-Result = Mapping[str, Any]
-
-
-def read(folder: Any) -> Result:
-    """The result that ``launch.evaluate`` left in a folder.
-
-    Raises:
-      FileNotFoundError: there is none (yet).
-      ValueError: it is damaged.
-    """
-    path = storage.path(folder) / RESULT
-    if not storage.exists(path):
-        raise FileNotFoundError(
-            f"there is no {path}: name a folder that launch.evaluate wrote (--out, or a model's "
-            "folder in it) to its end."
-        )
-    try:
-        return json.loads(storage.read(path))
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}): evaluate again.") from error
 
 
 def grouped(items: Sequence[Any], differ: Callable[[Any, Any], Any]) -> list[list[Any]]:

@@ -1,7 +1,3 @@
-import json
-
-import pytest
-
 from pv_vae_jax.evaluation import tables
 
 
@@ -102,11 +98,3 @@ def test_other_protocols_get_a_table_of_their_own_and_a_sentence():
     first, told, *_ = text.split("\n\nNot to be compared")
     assert "a" in first and "| c |" in first and "| b |" not in first
     assert "differs in frames: 17, 9; list_sha256: aaaaaaaaaaaa..., bbbbbbbbbbbb..." in told
-
-
-def test_a_folder_without_a_result_or_with_half_of_one_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="results.json: name a folder that launch.evaluate"):
-        tables.read(tmp_path)
-    (tmp_path / "results.json").write_text(json.dumps(result("a"))[:-9])
-    with pytest.raises(ValueError, match=r"results.json is damaged .*evaluate again"):
-        tables.read(tmp_path)
