@@ -125,13 +125,13 @@ def main(argv: list[str] | None = None) -> None:
 
 def _compare(args: argparse.Namespace) -> None:
     from pv_vae_jax.core import storage
-    from pv_vae_jax.evaluation import tables
+    from pv_vae_jax.evaluation import result_files, tables
 
-    there = [f for f in args.folders if storage.exists(storage.path(f) / tables.RESULT)]
+    there = [f for f in args.folders if storage.exists(storage.path(f) / result_files.RESULT)]
     for folder in args.folders if there else ():  # of OUT/* some are results, OUT/table.md is not
         if folder not in there:
-            print(f"left out: {folder} holds no {tables.RESULT}.", file=sys.stderr)
-    text = tables.compared([tables.read(folder) for folder in there or args.folders])
+            print(f"left out: {folder} holds no {result_files.RESULT}.", file=sys.stderr)
+    text = tables.compared([result_files.read(folder) for folder in there or args.folders])
     print(text)
     if args.out:
         storage.write(args.out, text + "\n")

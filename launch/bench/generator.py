@@ -169,6 +169,8 @@ def _paper(latents: str) -> tuple[str, str]:
 
 def table(rows: Sequence[Row], what: str, batch: int) -> str:
     """Markdown, a line for each form."""
+    from pv_vae_jax.core import markdown
+
     speed = "it/s" if what == "train" else "s a clip"
     heads = [
         "latents, patch",
@@ -181,7 +183,7 @@ def table(rows: Sequence[Row], what: str, batch: int) -> str:
     ]
     if what == "train":
         heads += ["paper: it/s (to PV-VAE)", "paper: GiB (to PV-VAE)"]
-    lines, last = [heads, ["---"] * len(heads)], rows[-1]
+    lines, last = [], rows[-1]
 
     def rate(row: Row) -> float:
         seconds = statistics.median(row.seconds)
@@ -198,7 +200,7 @@ def table(rows: Sequence[Row], what: str, batch: int) -> str:
             f"{row.flops / 1e9:.1f} ({row.flops / last.flops:.2f})",
         ]
         lines.append(line + (list(_paper(row.latents)) if what == "train" else []))
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown.table(heads, lines)
 
 
 def main(argv: list[str]) -> None:

@@ -78,10 +78,11 @@ def main(argv: list[str]) -> None:
 
 def table(found: list[dict[str, Any]]) -> str:
     """Markdown, a line for each model."""
+    from pv_vae_jax.core import markdown
+
     lengths = [one["frames"] for one in found[0]["films"]]
     memory = [f"{frames:,} frames: resident, live, MiB" for frames in lengths]
-    lines = [("model", "way", *memory, "growth: resident, live")]
-    lines.append(("---",) * len(lines[0]))
+    heads, lines = ("model", "way", *memory, "growth: resident, live"), []
     for one in found:
         cells = [f"{film['resident']:.1f}, {film['live']:.1f}" for film in one["films"]]
         first, last = one["films"][0], one["films"][-1]
@@ -89,7 +90,7 @@ def table(found: list[dict[str, Any]]) -> str:
         growth = [last[name] - first[name] for name in ("resident", "live")]
         shares = ", ".join(f"{each:+.1f} MiB ({each / added:+.2%})" for each in growth)
         lines.append((one["name"], one["way"], *cells, shares if added else "-"))
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown.table(heads, lines)
 
 
 def film(frames: int, size: int) -> Iterator[np.ndarray]:

@@ -82,12 +82,13 @@ def main(argv: list[str]) -> None:
 
 def table(found: list[dict[str, Any]]) -> str:
     """Markdown, a line for each model."""
+    from pv_vae_jax.core import markdown
+
     heads = (
         "model", "latent", "parameters", "encode, decode, ms", "frames/s", "it/s",
         "XLA, MiB", "resident (device), MiB", "TFLOP", "paper: it/s, GiB",
     )  # fmt: skip
-    lines = [heads, ("---",) * len(heads), *map(_row, found)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown.table(heads, map(_row, found))
 
 
 def _row(one: dict[str, Any]) -> tuple[str, ...]:

@@ -49,6 +49,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str]) -> None:
     """Runs the benchmark."""
+    from pv_vae_jax.core import markdown
+
     args = parser().parse_args(argv)
     ways = args.ways.split(",")
     if not set(ways) <= set(WAYS):
@@ -56,11 +58,11 @@ def main(argv: list[str]) -> None:
     found = []
     heads = ("model", "way", "ours, theirs, s", "ratio", "memory, MiB", "ratio", "difference")
     print(f"1 clip of {args.frames} x {args.size} x {args.size}, float32\n")
-    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
+    print(markdown.table(heads))
     for name in args.models.split(","):
         with tempfile.TemporaryDirectory() as folder:
             for row in _compared(name, ways, args, pathlib.Path(folder)):
-                print(_line(row), flush=True)
+                print(markdown.row(_cells(row)), flush=True)
                 found.append(row)
     if args.json:
         pathlib.Path(args.json).write_text(json.dumps(found, indent=1) + "\n")
@@ -105,9 +107,9 @@ def _compared(name: str, ways: list[str], args: argparse.Namespace, folder: path
     theirs.close()
 
 
-def _line(row: dict[str, Any]) -> str:
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     seconds, memory = row["seconds"], row["memory_mib"]
-    cells = (
+    return (
         row["model"],
         row["way"],
         f"{seconds['ours']:.2f}, {seconds['theirs']:.2f}",
@@ -116,4 +118,3 @@ def _line(row: dict[str, Any]) -> str:
         f"{memory['ours'] / memory['theirs']:.2f}",
         f"{row['difference']:.1e}",
     )
-    return f"| {' | '.join(cells)} |"

@@ -207,10 +207,15 @@ def _measured(setup: Setup, several: _Several, look, label: str) -> dict[str, li
     def rows_of(batch: Sequence[Video], clips: np.ndarray) -> list[Row]:
         return several.make(look(videos=batch, clips=clips))
 
-    batch = setup.batch * jax.local_device_count()
-    title = f"{label}: {', '.join(several.folders)}"
     made = measuring.measure(
-        title, setup.videos, setup.used.videos, several, rows_of, batch, True, Spent()
+        name=f"{label}: {', '.join(several.folders)}",
+        videos=setup.videos,
+        count=setup.used.videos,
+        folder=several,
+        rows_of=rows_of,
+        batch=setup.batch * jax.local_device_count(),
+        replace=True,
+        spent=Spent(),
     )
     bad = [row for row in made if row.reason]
     keys = [row.key for row in made if not row.reason]

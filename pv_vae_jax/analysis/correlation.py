@@ -13,15 +13,15 @@ a recipe (plain, predictive) whose checkpoints are its points.  All points are o
 import dataclasses
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from pv_vae_jax.analysis import drawing, finding
-from pv_vae_jax.core import storage
-from pv_vae_jax.evaluation import protocol, tables
+from pv_vae_jax.core import markdown, storage
+from pv_vae_jax.evaluation import protocol, result_files
 from pv_vae_jax.models import identity
 from pv_vae_jax.training import workdir
 
@@ -110,20 +110,15 @@ def _ends(figure: dict[str, Any]) -> dict[str, float | None]:
 
 def _result(folder: str) -> tuple[dict[str, Any], str | None]:
     """The last result of a generator's samples, and its run."""
-    where = storage.path(folder)
-    if not storage.exists(where / "metrics.jsonl"):
-        return dict(tables.read(folder)), None
-    names = sorted(
-        name
-        for name in storage.files_under(where / "evaluation")
-        if name.endswith(f"/{tables.RESULT}")
-    )
-    if not names:
+    if not storage.exists(storage.path(folder) / "metrics.jsonl"):
+        return dict(result_files.read(folder)), None
+    found = result_files.last(folder)
+    if found is None:
         raise ValueError(
             f"{folder} has no results of its samples: train it with --config.runtime.protocol=NAME "
             "and runtime.evaluate_every."
         )
-    return dict(tables.read(names[-1].rsplit("/", 1)[0])), str(folder)
+    return dict(found[1]), str(folder)
 
 
 def ranks(one: Sequence[float], other: Sequence[float]) -> dict[str, Any]:
@@ -167,21 +162,24 @@ def values(found: Sequence[Point], figure: str) -> dict[str, Any]:
 def text(known: dict[str, Any]) -> str:
     """Markdown of :func:`values`."""
     head = known["figure"].upper()
-    lines = [["series", "model", "step", "prediction MSE", head], ["---"] * 5]
+    heads, rows = ["series", "model", "step", "prediction MSE", head], []
     for point in known["points"]:
         step = "-" if point["step"] is None else f"{point['stage']} {point['step']:,}"
         pair = f"{point['prediction']['value']:.5f}", f"{point['generation']['value']:.2f}"
-        lines.append([point["series"] or "-", point["label"], step, *pair])
-    told = [
-        f"Prediction error against {head}: rank correlation {known['correlation']['rho']:.3f}, "
-        f"p = {known['correlation']['p']:.3f} ({known['correlation']['method']})."
-    ]
+        rows.append([point["series"] or "-", point["label"], step, *pair])
+    return "\n\n".join([markdown.table(heads, rows), *sentences(known)])
+
+
+def sentences(known: Mapping[str, Any]) -> list[str]:
+    """What :func:`values` found, a sentence for each rank correlation."""
+    head = known["figure"].upper()
+    pairs = [(f"Prediction error against {head}", known["correlation"])]
     for name, trend in known["trends"].items():
-        told.append(
-            f"{head} against training steps of {name or 'the models'}: rank correlation "
-            f"{trend['rho']:.3f}, p = {trend['p']:.3f} ({trend['method']})."
-        )
-    return "\n\n".join(["\n".join(f"| {' | '.join(line)} |" for line in lines), *told])
+        pairs.append((f"{head} against training steps of {name or 'the models'}", trend))
+    return [
+        f"{what}: rank correlation {found['rho']:.3f}, p = {found['p']:.3f} ({found['method']})."
+        for what, found in pairs
+    ]
 
 
 def draw(out: Any, known: dict[str, Any]) -> list[str]:

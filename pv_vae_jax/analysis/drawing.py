@@ -47,23 +47,15 @@ def saved(out: Any, name: str, panels: int, fill: Callable[[Any], None]) -> list
     Raises:
       ModuleNotFoundError: matplotlib is not installed.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(
-        1, panels, figsize=(4.6 * panels, 3.2), squeeze=False, layout="constrained"
-    )
-    fill(list(axes[0]))
-    for axis in axes[0]:
+    figure, (axes,) = figures.panels(1, panels, (4.6 * panels, 3.2))
+    fill(list(axes))
+    for axis in axes:
         axis.tick_params(labelsize=8)
         if axis.get_legend_handles_labels()[0]:
             axis.legend(fontsize=7, framealpha=0.6)
     names = [f"{name}.{ending}" for ending in ENDINGS]
     for file in names:
         figures.write(figure, storage.path(out) / file, dpi=120)
-    pyplot.close(figure)
     return names
 
 

@@ -10,6 +10,7 @@ from pv_vae_jax.analysis.report_charts import Chart
 from pv_vae_jax.analysis.report_media import Media
 from pv_vae_jax.analysis.report_part import Part
 from pv_vae_jax.analysis.report_sources import Source
+from pv_vae_jax.evaluation.tables import grouped
 
 TEXTS = {
     "videos": (
@@ -60,7 +61,7 @@ def of(name: str, sources: Sequence[Source], media: Media) -> Part:
       media: of the page.
     """
     findings = [source.made for source in sources]
-    groups = report_tables.grouped(findings, tables.differences)
+    groups = grouped(findings, tables.differences)
     title, text = TEXTS.get(name, (name, ""))
     players = report_films.players(sources, media) if name == "videos" else []
     refused = [(e.model["label"], key, why) for e in findings for key, why in e.refused.items()]

@@ -18,6 +18,7 @@ from pv_vae_jax.analysis.report_sources import Source
 from pv_vae_jax.core import storage
 from pv_vae_jax.data.clips import ClipError
 from pv_vae_jax.evaluation import protocol
+from pv_vae_jax.evaluation.tables import grouped
 
 TITLES = {"pca": "principal components", "flow": "optical flow"}
 
@@ -74,7 +75,7 @@ def players(sources: Sequence[Source], media: Media) -> list[Player]:
     made = []
     count = sum(len(each) for source in sources for each in source.made.media.values())
     with tqdm.tqdm(total=count, desc="films", unit="file", disable=None) as bar:
-        for group in report_tables.grouped(sources, _differ):
+        for group in grouped(sources, _differ):
             first, clips = group[0].made, {}
             for source in group:
                 for key, names in source.made.media.items():

@@ -11,6 +11,7 @@ from pv_vae_jax.analysis.report_media import Media
 from pv_vae_jax.analysis.report_part import Part
 from pv_vae_jax.analysis.report_sources import Run, Source, Sources
 from pv_vae_jax.evaluation import convergence, curves
+from pv_vae_jax.evaluation.tables import differences, grouped
 
 TEXTS = {
     "reconstruction": "Originals against what the decoder makes of their latents.",
@@ -33,7 +34,7 @@ def of(task: str, found: Sources, media: Media) -> Part | None:
       media: of the page.
     """
     sources = [each for each in found.results if each.made["protocol"].get("task") == task]
-    groups = report_tables.grouped(sources, _differ)
+    groups = grouped(sources, _differ)
     tables = [report_results.of_results([(s.label, s.made) for s in group]) for group in groups]
     notes = part.differences(groups, _differ)
     notes += part.notes((source.label, source.made.get("warnings", ())) for source in sources)
@@ -65,7 +66,7 @@ def of(task: str, found: Sources, media: Media) -> Part | None:
 
 
 def _differ(one: Source, other: Source) -> list[str]:
-    return report_results.differ(one.made, other.made)
+    return differences(one.made, other.made)
 
 
 def _command(source: Source) -> str:

@@ -36,19 +36,12 @@ def parts(found: Sources, media: Media) -> list[Part]:
 
 def _correlation(source: Source, number: int, media: Media) -> Part:
     known = source.made
-    found, head = known["correlation"], known["figure"].upper()
+    head = known["figure"].upper()
     charts = report_charts.drawn(
         lambda folder: correlation.draw(folder, _labelled(known)),
         f"correlation-{number}",
         [f"{head} against prediction error, and against training steps"],
     )
-    told = [f"Prediction error against {head}: rank correlation {found['rho']:.3f}, "
-            f"p = {found['p']:.3f} ({found['method']})."]  # fmt: skip
-    for name, trend in known["trends"].items():
-        told.append(
-            f"{head} against steps of {name or 'the models'}: rank correlation "
-            f"{trend['rho']:.3f}, p = {trend['p']:.3f} ({trend['method']})."
-        )
     command = known.get(
         "command", f"python -m launch.analyse correlation POINTS --figure {known['figure']}"
     )
@@ -62,7 +55,7 @@ def _correlation(source: Source, number: int, media: Media) -> Part:
         [("figure", known["figure"]), ("points", str(len(known["points"])))],
         [report_results.of_correlation(known)],
         charts=charts,
-        notes=told,
+        notes=correlation.sentences(known),
     )
 
 

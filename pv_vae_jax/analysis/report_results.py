@@ -10,40 +10,31 @@ from typing import Any
 
 from pv_vae_jax.analysis.finding import Figure
 from pv_vae_jax.analysis.report_tables import Cell, Line, Table, about, caption, column, printed
-from pv_vae_jax.evaluation import protocol, published
+from pv_vae_jax.evaluation import protocol, published, tables
 from pv_vae_jax.evaluation.convergence import Convergence
 from pv_vae_jax.evaluation.tables import COLUMNS, HEADS
 
 PRINTED = {"ssim": 2, "lpips": 3}  # digits of the paper, else 2
-SPEED = "k400-recon-256"  # the protocol that the paper's it/s and GiB go with
 
 
 def of_results(labelled: Sequence[tuple[str, Mapping[str, Any]]]) -> Table:
     """Of (label, result of launch.evaluate), all of one protocol."""
-    values = [_values(result) for _, result in labelled]
-    names = [name for name in COLUMNS if any(name in each for each in values)]
-    columns = [column([each.get(name) for each in values]) for name in names]
+    figures = [_figures(result) for _, result in labelled]
+    names = [name for name in COLUMNS if any(name in each for each in figures)]
+    columns = [column([each.get(name) for each in figures]) for name in names]
     used, lines = labelled[0][1]["protocol"], []
     for i, (label, result) in enumerate(labelled):
         model = result["model"]
         lines.append(Line(label, about(model), [cells[i] for cells in columns]))
-        if paper := _paper(used["name"], model.get("name", "")):
+        if paper := published.row(used["name"], model.get("name", "")):
             cells = [printed(paper.get(name), COLUMNS[name][0]) for name in names]
             lines.append(Line(f"{label} in the paper", "", cells, paper=True))
     return Table(caption(used), [_head(name) for name in names], lines)
 
 
-def _values(result: Mapping[str, Any]) -> dict[str, Figure]:
-    """All that has a column."""
-    numbers = dict(result["figures"])
-    if speed := result.get("speed"):
-        numbers["it/s"] = {"value": speed["iterations_per_second"]}
-        numbers["GiB"] = {"value": speed["gib"]}
-    return {
-        name: _figure(name, COLUMNS[name][0], **each)
-        for name, each in numbers.items()
-        if name in COLUMNS
-    }
+def _figures(result: Mapping[str, Any]) -> dict[str, Figure]:
+    found = tables.values(result)
+    return {name: _figure(name, COLUMNS[name][0], **each) for name, each in found.items()}
 
 
 def _figure(name: str, digits: int, value: float, low=None, high=None, method="", **_: Any):
@@ -52,20 +43,12 @@ def _figure(name: str, digits: int, value: float, low=None, high=None, method=""
 
 
 def _head(name: str) -> tuple[str, str]:
-    return HEADS.get(name, name), "more" if COLUMNS[name][1] else "less"
-
-
-def _paper(used: str, model: str) -> dict[str, float]:
-    figures = dict(published.FIGURES.get(used, {}).get(model, {}))
-    if figures and used == SPEED:
-        figures |= dict(zip(("it/s", "GiB"), published.INFERENCE[model], strict=True))
-    return figures
+    return HEADS.get(name, name), COLUMNS[name][1]
 
 
 def of_paper(used: str) -> Table:
     """What the paper prints for a protocol, best and second among its own rows."""
-    rows = published.FIGURES[used]
-    found = {model: _paper(used, model) for model in rows}
+    found = {model: published.row(used, model) for model in published.FIGURES[used]}
     names = list(next(iter(found.values())))
     columns = [
         column([_figure(name, PRINTED.get(name, 2), each[name]) for each in found.values()])
@@ -109,20 +92,11 @@ def of_correlation(known: Mapping[str, Any]) -> Table:
     """Of the points of analysis/correlation.py."""
     name, points = known["figure"], known["points"]
     heads = [("steps of the video VAE", ""), ("prediction MSE", "less"), (name.upper(), "less")]
-    error = column([Figure(heads[1][0], **_ends(p["prediction"]), better="less", digits=5)
+    error = column([Figure(heads[1][0], **p["prediction"], better="less", digits=5)
                     for p in points])  # fmt: skip
-    distance = column([_figure(name, 2, **_ends(point["generation"])) for point in points])
+    distance = column([_figure(name, 2, **point["generation"]) for point in points])
     lines = []
     for i, point in enumerate(points):
         step = "–" if point["step"] is None else f"{point['stage']} {point['step']:,}"
         lines.append(Line(point["label"], point["series"], [Cell(step), error[i], distance[i]]))
     return Table("a point for each video VAE and the generator on its latents", heads, lines)
-
-
-def _ends(point: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: point[name] for name in ("value", "low", "high")}
-
-
-def differ(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """In what the protocols of two results differ."""
-    return protocol.differences(one["protocol"], other["protocol"])

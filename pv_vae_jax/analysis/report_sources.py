@@ -2,7 +2,7 @@
 
     .../LABEL/NAME/finding.json     of launch.analyse (finding.py)
     .../results.json                of launch.evaluate, with protocol and figures
-    .../metrics.jsonl               a run; results under it are of its samples, the newest counts
+    .../metrics.jsonl               a run; of the results of its samples the last counts
     .../correlation.json            of launch.analyse correlation
 
 A folder may hold any of them, at any depth.
@@ -16,7 +16,7 @@ from typing import Any
 
 from pv_vae_jax.analysis import finding
 from pv_vae_jax.core import storage
-from pv_vae_jax.evaluation import curves, tables
+from pv_vae_jax.evaluation import curves, result_files
 
 METRICS, CORRELATION, STARTS = "metrics.jsonl", "correlation.json", "runs.jsonl"
 
@@ -82,7 +82,7 @@ def read(folders: Sequence[Any]) -> Sources:
             if run not in seen:
                 seen.add(run)
                 found["runs"].append(Run(run, curves.read(run), _starts(run)))
-                found["results"] += _newest([name for name in names if _inside(name, [run])], run)
+                found["results"] += _last(run)
         for name in names:
             if name in seen or _inside(name, runs):
                 continue
@@ -117,8 +117,8 @@ def _source(name: str) -> tuple[str, Source | None]:
         owner, kind = _parts(folder)
         made = finding.read(owner, kind)
         return "findings", Source(made, name, made.model["label"], owner)
-    if file == tables.RESULT:
-        made = tables.read(folder)
+    if file == result_files.RESULT:
+        made = result_files.read(folder)
         if {"model", "protocol", "figures"} <= set(made):
             return "results", Source(made, name, made["model"]["label"], folder)
     if file == CORRELATION:
@@ -126,12 +126,13 @@ def _source(name: str) -> tuple[str, Source | None]:
     return "", None
 
 
-def _newest(names: Sequence[str], run: str) -> list[Source]:
-    """The last result of a run's samples, under the name of the run."""
-    found = [source for name in names if (source := _source(name)[1]) and _parts(name)[1] ==
-             tables.RESULT]  # fmt: skip
-    found.sort(key=lambda source: source.made.get("date", ""))
-    return [dataclasses.replace(source, label=_parts(run)[1]) for source in found[-1:]]
+def _last(run: str) -> list[Source]:
+    """The last result of a run's samples, under the name of the run; empty if there is none."""
+    found = result_files.last(run)
+    if found is None:
+        return []
+    folder, made = found
+    return [Source(made, f"{folder}/{result_files.RESULT}", _parts(run)[1], folder)]
 
 
 def _starts(run: str) -> tuple[tuple[str, str], ...]:

@@ -9,9 +9,10 @@ have theirs, and figure spaces after them.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pv_vae_jax.analysis import tables
 from pv_vae_jax.analysis.finding import Figure, Finding
 
 POINT, DIGIT = "\u2008", "\u2007"  # spaces as wide as a point and a digit
@@ -48,30 +49,13 @@ class Table:
     corner: str = "model"
 
 
-def grouped(items: Sequence[Any], differ: Callable[[Any, Any], Any]) -> list[list[Any]]:
-    """Items that do not differ from the first of their group."""
-    groups: list[list[Any]] = []
-    for item in items:
-        for group in groups:
-            if not differ(group[0], item):
-                group.append(item)
-                break
-        else:
-            groups.append([item])
-    return groups
-
-
 def column(figures: Sequence[Figure | None]) -> list[Cell]:
     """The cells of a column; equal values are equally good."""
-    known = [figure.value for figure in figures if figure]
-    better = next((figure.better for figure in figures if figure), "")
-    ranks = sorted(set(known), reverse=better == "more") if better and len(known) > 1 else []
     cells = []
-    for figure in figures:
+    for figure, place in zip(figures, tables.placed(figures), strict=True):
         if figure is None:
             cells.append(Cell("–"))
             continue
-        place = ranks.index(figure.value) if figure.value in ranks[:2] else None
         text, low, high = (
             "" if number is None else f"{number:.{figure.digits}f}".replace("-", MINUS)
             for number in (figure.value, figure.low, figure.high)

@@ -4,26 +4,20 @@ Findings stand in one table only if their protocols and settings are equal (eval
 equation 1); for the others there is a table each, and a sentence that says what differs.
 """
 
+import dataclasses
 from collections.abc import Sequence
 
 from pv_vae_jax.analysis.finding import Figure, Finding
+from pv_vae_jax.core import markdown
 from pv_vae_jax.evaluation import protocol
+from pv_vae_jax.evaluation.tables import cell, grouped, places
 
 
 def compared(findings: Sequence[Finding]) -> str:
     """A table for each analysis and protocol; findings without figures have none."""
     parts = []
     for name in dict.fromkeys(each.name for each in findings if each.figures):
-        groups: list[list[Finding]] = []
-        for each in findings:
-            if each.name != name:
-                continue
-            for group in groups:
-                if not differences(group[0], each):
-                    group.append(each)
-                    break
-            else:
-                groups.append([each])
+        groups = grouped([each for each in findings if each.name == name], differences)
         for number, group in enumerate(groups):
             if number:
                 told = "; ".join(differences(groups[0][0], group[0]))
@@ -44,29 +38,25 @@ def table(findings: Sequence[Finding]) -> str:
     names = list(dict.fromkeys(name for each in findings for name in each.figures))
     first = {name: next(e.figures[name] for e in findings if name in e.figures) for name in names}
     heads = ["model", "latent", *(first[name].title for name in names)]
-    lines = [heads, ["---"] * len(heads)]
-    for each in findings:
-        cells = [cell(each.figures.get(name), [e.figures.get(name) for e in findings])
-                 for name in names]  # fmt: skip
+    columns = [_column([each.figures.get(name) for each in findings]) for name in names]
+    lines = []
+    for each, *cells in zip(findings, *columns, strict=True):
         trained = "" if each.model.get("trained", True) else " (untrained)"
         lines.append([f"{each.model['label']}{trained}", each.model["spec"], *cells])
-    markdown = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return "\n\n".join([_title(findings[0]), markdown, *_notes(findings)])
+    return "\n\n".join([_title(findings[0]), markdown.table(heads, lines), *_notes(findings)])
 
 
-def cell(figure: Figure | None, beside: Sequence[Figure | None]) -> str:
-    """A figure with its interval, as good as it is among those ``beside`` it."""
-    if figure is None:
-        return "-"
-    text = f"{figure.value:.{figure.digits}f}"
-    known = [each.value for each in beside if each is not None]
-    if figure.better and len(known) > 1:
-        best = sorted(set(known), reverse=figure.better == "more")
-        place = best.index(figure.value)
-        text = (f"**{text}**", f"<u>{text}</u>")[place] if place < 2 else text
-    if figure.low is not None:
-        text += f" [{figure.low:.{figure.digits}f}, {figure.high:.{figure.digits}f}]"
-    return text
+def placed(figures: Sequence[Figure | None]) -> list[int | None]:
+    """The places of the figures of a column, by their own direction."""
+    better = next((figure.better for figure in figures if figure), "")
+    return places([None if figure is None else figure.value for figure in figures], better)
+
+
+def _column(figures: Sequence[Figure | None]) -> list[str]:
+    return [
+        "-" if figure is None else cell(dataclasses.asdict(figure), figure.digits, place)
+        for figure, place in zip(figures, placed(figures), strict=True)
+    ]
 
 
 def _title(finding: Finding) -> str:

@@ -12,8 +12,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from pv_vae_jax.core import storage
-from pv_vae_jax.evaluation import curves, protocol, tables
+from pv_vae_jax.core import markdown, storage
+from pv_vae_jax.evaluation import curves, protocol, result_files
 
 FIGURES = ("fvd", "kvd")  # less is better
 
@@ -89,28 +89,26 @@ def compared(workdirs: Sequence[Any], figure: str = "fvd") -> list[Convergence]:
 
 def _protocol(workdir: Any) -> dict[str, Any]:
     """What a run's samples were measured by, at its last interval."""
-    folder = storage.path(workdir) / "evaluation"
-    found = sorted(
-        name for name in storage.files_under(folder) if name.endswith(f"/{tables.RESULT}")
-    )
-    if not found:
+    found = result_files.last(workdir)
+    if found is None:
+        folder = storage.path(workdir) / "evaluation"
         raise ValueError(f"{workdir} has no results of its samples in {folder}.")
-    return tables.read(found[-1].rsplit("/", 1)[0])["protocol"]
+    return found[1]["protocol"]
 
 
 def text(found: Sequence[Convergence], figure: str) -> str:
     """Markdown: the figure at each step, and equation (2)."""
     base = found[0]
-    lines = [["run", "last", "as good as the baseline's last after", "less training"], ["---"] * 4]
+    heads, rows = ["run", "last", "as good as the baseline's last after", "less training"], []
     for run in found:
         reached = "never" if run.reached is None else f"{run.reached:,.0f} steps"
         less = "-" if run.less is None else f"{100 * run.less:.0f}%"
-        lines.append([run.name, f"{run.values[-1]:.2f} at {run.steps[-1]:,}", reached, less])
+        rows.append([run.name, f"{run.values[-1]:.2f} at {run.steps[-1]:,}", reached, less])
     title = (
         f"{figure.upper()} of samples against steps; the baseline is {base.name} "
         f"({base.values[-1]:.2f}). The paper: 52% less than on Wan2.2's latents (UCF101, FVD)."
     )
-    return "\n\n".join([title, "\n".join(f"| {' | '.join(line)} |" for line in lines)])
+    return f"{title}\n\n{markdown.table(heads, rows)}"
 
 
 def draw(out: Any, workdirs: Sequence[Any], figure: str) -> None:

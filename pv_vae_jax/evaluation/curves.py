@@ -95,26 +95,18 @@ def draw(
       ValueError: no run has any of the values.
       ModuleNotFoundError: matplotlib is not installed.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     full = [p for p in panels if any(n in h.values for h in histories for n in p.names)]
     if not full:
         names = ", ".join(name for panel in panels for name in panel.names)
         raise ValueError(f"no run has any of the values {names}.")
     rows = -(-len(full) // 3)
     columns = min(3, len(full))
-    figure, axes = pyplot.subplots(
-        rows, columns, figsize=(4.4 * columns, 2.7 * rows), squeeze=False, layout="constrained"
-    )
+    figure, axes = figures.panels(rows, columns, (4.4 * columns, 2.7 * rows))
     for axis, panel in zip(axes.flat, full, strict=False):
         _draw_panel(axis, panel, histories)
     for axis in axes.flat[len(full) :]:
         axis.axis("off")
     figures.write(figure, path, dpi=80)
-    pyplot.close(figure)
 
 
 def _draw_panel(axis, panel: Panel, histories: Sequence[History]) -> None:

@@ -16,10 +16,7 @@ def seams(path: str | os.PathLike, found: Mapping[str, Seams]) -> None:
     Raises:
       ModuleNotFoundError: matplotlib is not installed.
     """
-    pyplot = _pyplot()
-    figure, axes = pyplot.subplots(
-        len(found), 4, figsize=(14, 3.2 * len(found)), squeeze=False, layout="constrained"
-    )
+    figure, axes = figures.panels(len(found), 4, (14, 3.2 * len(found)))
     for (label, one), row in zip(found.items(), axes, strict=True):
         most = max(float(one.picture.max()), 1e-12)
         image = row[0].imshow(one.picture, cmap="magma", vmin=0, vmax=most)
@@ -30,7 +27,7 @@ def seams(path: str | os.PathLike, found: Mapping[str, Seams]) -> None:
             axis.plot(np.arange(len(values)), values)
             axis.set(xlabel=name[:-1], ylim=(0, None))
             axis.set_title(f"mean |difference| by {name[:-1]}", fontsize=9)
-    _save(figure, path)
+    figures.write(figure, path, dpi=80)
 
 
 def spectrum(path: str | os.PathLike, found: Spectrum) -> None:
@@ -39,8 +36,7 @@ def spectrum(path: str | os.PathLike, found: Spectrum) -> None:
     Raises:
       ModuleNotFoundError: matplotlib is not installed.
     """
-    pyplot = _pyplot()
-    figure, axes = pyplot.subplots(1, 3, figsize=(14, 4.2), layout="constrained")
+    figure, (axes,) = figures.panels(1, 3, (14, 4.2))
     most = max(float(np.abs(found.residual).max()), 1e-12)
     axes[0].imshow(0.5 + found.residual / (2 * most))
     axes[0].set_title(f"what is added to grey, at most {127.5 * most:.2g} of 255 levels")
@@ -54,18 +50,4 @@ def spectrum(path: str | os.PathLike, found: Spectrum) -> None:
     axes[2].plot([str(each) for each in periods], noise, "ko", label="white noise")
     axes[2].set(title="share of power that repeats", xlabel="every ... pixels", ylim=(0, 1))
     axes[2].legend()
-    _save(figure, path)
-
-
-def _pyplot():
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    return pyplot
-
-
-def _save(figure, path: str | os.PathLike) -> None:
     figures.write(figure, path, dpi=80)
-    _pyplot().close(figure)

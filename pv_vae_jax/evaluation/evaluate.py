@@ -160,15 +160,15 @@ def generation(
     looking = Looking(setup.features, None, spent, through)
     rows, replaced = _measured(setup, real, looking, spent)
     generated = measure(
-        f"{used.name}, samples",
-        videos.of_samples(used, samples),
-        used.videos,
-        own,
-        Looking(setup.features, setup.logits, spent),
-        _batch(setup),
-        False,
-        spent,
-        setup.shared,
+        name=f"{used.name}, samples",
+        videos=videos.of_samples(used, samples),
+        count=used.videos,
+        folder=own,
+        rows_of=Looking(setup.features, setup.logits, spent),
+        batch=_batch(setup),
+        replace=False,
+        spent=spent,
+        shared=setup.shared,
     )
     found = {
         "model": {"name": label, "label": label, "spec": "", "parameters": 0, "trained": True},
@@ -208,9 +208,16 @@ def _batch(setup: Setup) -> int:
 
 def _measured(setup: Setup, folder: Folder, rows_of, spent: Spent) -> tuple[list[Row], list[Row]]:
     """Rows of the protocol's videos, and those of videos whose place others took."""
-    name, count, batch = setup.used.name, setup.used.videos, _batch(setup)
     rows = measure(
-        name, setup.videos, count, folder, rows_of, batch, setup.replace, spent, setup.shared
+        name=setup.used.name,
+        videos=setup.videos,
+        count=setup.used.videos,
+        folder=folder,
+        rows_of=rows_of,
+        batch=_batch(setup),
+        replace=setup.replace,
+        spent=spent,
+        shared=setup.shared,
     )
     return [row for row in rows if not row.reason], [row for row in rows if row.reason]
 

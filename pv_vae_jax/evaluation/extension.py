@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from pv_vae_jax.core import dims, pixels
+from pv_vae_jax.core import dims, markdown, pixels
 from pv_vae_jax.evaluation import baselines
 from pv_vae_jax.evaluation.held_out import Paired, prediction_error
 from pv_vae_jax.generation import drawing
@@ -114,14 +114,14 @@ def figures(errors: Iterable[dict[str, np.ndarray]]) -> dict[str, Paired]:
 
 def text(found: dict[str, Paired], about: dict[str, Any]) -> str:
     """Markdown for a reader."""
-    lines = [["", "MSE of withheld frames", f"against: {REPEAT}, paired 95%"], ["---"] * 3]
+    heads, rows = ["", "MSE of withheld frames", f"against: {REPEAT}, paired 95%"], []
     for name, title in ROWS.items():
         pair = found[name]
         relative, low, high = (100 * value for value in pair.relative())
-        lines.append([title, f"{pair.model:.5f}", f"{relative:+.1f}% [{low:+.1f}, {high:+.1f}]"])
-    lines.append([REPEAT, f"{found['sample'].baseline:.5f}", ""])
+        rows.append([title, f"{pair.model:.5f}", f"{relative:+.1f}% [{low:+.1f}, {high:+.1f}]"])
+    rows.append([REPEAT, f"{found['sample'].baseline:.5f}", ""])
     title = (
         f"{about['clips']} clips of {about['frames']} frames, {about['observe']} of them seen; "
         f"{about['samples']} samples of each"
     )
-    return "\n\n".join([title, "\n".join(f"| {' | '.join(line)} |" for line in lines)])
+    return f"{title}\n\n{markdown.table(heads, rows)}"

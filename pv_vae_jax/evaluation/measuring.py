@@ -63,6 +63,7 @@ RowsOf = Callable[[Sequence[Video], np.ndarray], list[Row]]
 
 
 def measure(
+    *,
     name: str,
     videos: Sequence[Video],
     count: int,

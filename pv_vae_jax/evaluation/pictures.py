@@ -56,22 +56,36 @@ def strip(
         ]
         for label, video in rows.items()
     }
-    width, height = next(iter(cells.values()))[0].size
-    font = ImageFont.load_default(size=13)
-    left = int(max(font.getlength(label) for label in rows)) + 12
-    size = (left + len(numbers) * (width + 2), MARGIN + len(rows) * (height + 2))
-    picture = Image.new("RGB", size, PAPER)
-    draw = ImageDraw.Draw(picture)
-    for column, number in enumerate(numbers):
-        x = left + column * (width + 2)
-        draw.text((x + width // 2, MARGIN // 2), f"frame {number}", INK, font, anchor="mm")
-    for row, (label, images) in enumerate(cells.items()):
-        y = MARGIN + row * (height + 2)
-        draw.text((6, y + height // 2), label, INK, font, anchor="lm")
-        for column, image in enumerate(images):
-            picture.paste(image, (left + column * (width + 2), y))
+    picture = sheet(cells, [f"frame {number}" for number in numbers])
     with storage.whole(path) as partial:
         picture.save(partial, format="PNG")
+
+
+def sheet(
+    rows: Mapping[str, Sequence[Image.Image]], heads: Sequence[str], gap: int = 2
+) -> Image.Image:
+    """Images of one size in a grid, a label before each row, a head above each column.
+
+    Args:
+      rows: images by label, in order, as many as there are heads.
+      heads: of the columns.
+      gap: pixels between images.
+    """
+    width, height = next(iter(rows.values()))[0].size
+    font = ImageFont.load_default(size=13)
+    left = int(max(font.getlength(label) for label in rows)) + 12
+    size = (left + len(heads) * (width + gap), MARGIN + len(rows) * (height + gap))
+    picture = Image.new("RGB", size, PAPER)
+    draw = ImageDraw.Draw(picture)
+    for column, head in enumerate(heads):
+        x = left + column * (width + gap)
+        draw.text((x + width // 2, MARGIN // 2), head, INK, font, anchor="mm")
+    for row, (label, images) in enumerate(rows.items()):
+        y = MARGIN + row * (height + gap)
+        draw.text((6, y + height // 2), label, INK, font, anchor="lm")
+        for column, image in enumerate(images):
+            picture.paste(image, (left + column * (width + gap), y))
+    return picture
 
 
 def film(

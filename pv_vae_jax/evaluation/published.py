@@ -67,6 +67,7 @@ INFERENCE: Mapping[str, tuple[float, float]] = {
     "ssvae": (0.64, 7.63),
     "pv_vae_661m": (0.69, 7.97),
 }
+SPEED = "k400-recon-256"  # the protocol that INFERENCE goes with
 
 # Training of Latte-XL on the latents of clips of 17 x 256 x 256: iterations a second, GiB.  Models
 # with latents of one form have the same generator, so the figures have more in them than its
@@ -82,3 +83,11 @@ TRAINING: Mapping[str, tuple[float, float]] = {
     "ssvae": (3.92, 34.00),
     "pv_vae_661m": (4.40, 33.34),
 }
+
+
+def row(protocol: str, model: str) -> dict[str, float]:
+    """All that it prints of a model in a protocol, it/s and GiB among it; empty where nothing."""
+    found = dict(FIGURES.get(protocol, {}).get(model, {}))
+    if found and protocol == SPEED:
+        found |= dict(zip(("it/s", "GiB"), INFERENCE[model], strict=True))
+    return found

@@ -17,7 +17,7 @@ from typing import Any
 import jax
 
 from pv_vae_jax.core import storage
-from pv_vae_jax.evaluation import datasets, figures, judging, protocol, tables
+from pv_vae_jax.evaluation import datasets, figures, judging, protocol, result_files, tables
 from pv_vae_jax.evaluation.measuring import Spent
 from pv_vae_jax.evaluation.protocol import Protocol
 from pv_vae_jax.evaluation.rows import Folder, Row
@@ -74,5 +74,5 @@ def write(
     if jax.process_index() == 0:
         storage.write(folder.where / LIST, "".join(f"{row.key}\n" for row in rows))
         storage.write(folder.where / "table.md", tables.table([found]) + "\n")
-        storage.write(folder.where / tables.RESULT, json.dumps(found, indent=1) + "\n")
+        storage.write(folder.where / result_files.RESULT, json.dumps(found, indent=1) + "\n")
     return found

@@ -1,29 +1,29 @@
 """Tables of results in Markdown: the best bold, the second underlined, the paper's row beside.
 
 Results stand in one table only if their protocols are equal (protocol.py, equation (1)); for the
-others there is a table each, and a sentence that says what differs.
+others there is a table each, and a sentence that says what differs.  What groups things and gives
+values their places is here for all tables, those of findings and of the report too.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pv_vae_jax.core import storage
+from pv_vae_jax.core import markdown
 from pv_vae_jax.evaluation import protocol, published
+from pv_vae_jax.evaluation.result_files import Result
 
-RESULT = "results.json"
-# Digits after the point, and whether more is better.
+# Digits after the point, and which is better.
 COLUMNS = {
-    "fvd": (2, False),
-    "kvd": (4, False),
-    "is": (2, True),
-    "is_i3d-kinetics400": (2, True),
-    "rfvd": (2, False),
-    "psnr": (2, True),
-    "ssim": (4, True),
-    "lpips": (4, False),
-    "it/s": (3, True),
-    "GiB": (2, False),
+    "fvd": (2, "less"),
+    "kvd": (4, "less"),
+    "is": (2, "more"),
+    "is_i3d-kinetics400": (2, "more"),
+    "rfvd": (2, "less"),
+    "psnr": (2, "more"),
+    "ssim": (4, "more"),
+    "lpips": (4, "less"),
+    "it/s": (3, "more"),
+    "GiB": (2, "less"),
 }
 HEADS = {
     "fvd": "FVD",
@@ -36,43 +36,64 @@ HEADS = {
     "lpips": "LPIPS",
 }
 
-Result = Mapping[str, Any]
+
+def grouped(items: Sequence[Any], differ: Callable[[Any, Any], Any]) -> list[list[Any]]:
+    """Items that do not differ from the first of their group, in order."""
+    groups: list[list[Any]] = []
+    for item in items:
+        for group in groups:
+            if not differ(group[0], item):
+                group.append(item)
+                break
+        else:
+            groups.append([item])
+    return groups
 
 
-def read(folder: Any) -> Result:
-    """The result that ``launch.evaluate`` left in a folder.
+def places(values: Sequence[float | None], better: str) -> list[int | None]:
+    """0 for the best, 1 for the second, None for the rest; equal values are equally good.
 
-    Raises:
-      FileNotFoundError: there is none (yet).
-      ValueError: it is damaged.
+    Args:
+      values: of a column; None where there is none.  One value alone has no place.
+      better: "more", "less", or "" where neither is and no value has a place.
     """
-    path = storage.path(folder) / RESULT
-    if not storage.exists(path):
-        raise FileNotFoundError(
-            f"there is no {path}: name a folder that launch.evaluate wrote (--out, or a model's "
-            "folder in it) to its end."
-        )
-    try:
-        return json.loads(storage.read(path))
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}): evaluate again.") from error
+    known = [value for value in values if value is not None]
+    ranked = better and len(known) > 1
+    best = sorted(set(known), reverse=better == "more")[:2] if ranked else []
+    return [best.index(value) if value in best else None for value in values]
+
+
+def cell(known: Mapping[str, Any], digits: int, place: int | None) -> str:
+    """Markdown of a value with its ``low`` and ``high``, if it has them, as good as its place."""
+    value, low, high = (
+        "" if number is None else f"{number:.{digits}f}"
+        for number in (known["value"], known.get("low"), known.get("high"))
+    )
+    text = {0: f"**{value}**", 1: f"<u>{value}</u>"}.get(place, value)
+    return f"{text} [{low}, {high}]" if low else text
+
+
+def values(result: Result) -> dict[str, Mapping[str, Any]]:
+    """All that has a column: by name ``value``, and of a figure its interval and method too."""
+    found = dict(result["figures"])
+    if speed := result.get("speed"):
+        found["it/s"] = {"value": speed["iterations_per_second"]}
+        found["GiB"] = {"value": speed["gib"]}
+    return {name: found[name] for name in COLUMNS if name in found}
+
+
+def differences(one: Result, other: Result) -> list[str]:
+    """In what the protocols of two results differ."""
+    return protocol.differences(one["protocol"], other["protocol"])
 
 
 def compared(results: Sequence[Result]) -> str:
     """One table for each protocol among the results, and what differs between them."""
-    groups: list[list[Result]] = []
-    for result in results:
-        for group in groups:
-            if not protocol.differences(group[0]["protocol"], result["protocol"]):
-                group.append(result)
-                break
-        else:
-            groups.append([result])
+    groups = grouped(results, differences)
     parts = []
     for number, group in enumerate(groups):
         if number:
-            lines = protocol.differences(groups[0][0]["protocol"], group[0]["protocol"])
-            told = "; ".join(lines)
+            told = "; ".join(differences(groups[0][0], group[0]))
             parts.append(f"Not to be compared with the first table; differs in {told}.")
         parts.append(table(group))
     return "\n\n".join(parts)
@@ -80,27 +101,29 @@ def compared(results: Sequence[Result]) -> str:
 
 def table(results: Sequence[Result]) -> str:
     """Markdown of results of one protocol: a title, a line for each, notes."""
-    used = results[0]["protocol"]
-    names = [name for name in COLUMNS if any(name in _values(result) for result in results)]
+    found = [values(result) for result in results]
+    names = [name for name in COLUMNS if any(name in each for each in found)]
     heads = ["model", "latent", "params, M", *(HEADS.get(name, name) for name in names)]
-    ranks = {name: _ranks([_values(r).get(name) for r in results], name) for name in names}
-    lines = [heads, ["---"] * len(heads)]
-    for i, result in enumerate(results):
+    columns = [_column(name, [each.get(name) for each in found]) for name in names]
+    lines = []
+    for result, *cells in zip(results, *columns, strict=True):
         model = result["model"]
-        cells = [_cell(result, name, ranks[name][i]) for name in names]
         trained = "" if model["trained"] else " (untrained)"
-        lines.append(
-            [
-                f"{model['label']}{trained}",
-                model["spec"],
-                f"{model['parameters'] / 1e6:.0f}",
-                *cells,
-            ]
-        )
-        if row := _paper(used["name"], model["name"], names):
-            lines.append(["- the paper", "", "", *row])
-    markdown = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return "\n\n".join([_title(results), markdown, *_notes(results)])
+        parameters = f"{model['parameters'] / 1e6:.0f}"
+        lines.append([f"{model['label']}{trained}", model["spec"], parameters, *cells])
+        if paper := published.row(results[0]["protocol"]["name"], model["name"]):
+            printed = (f"{paper[name]:g}" if name in paper else "" for name in names)
+            lines.append(["- the paper", "", "", *printed])
+    return "\n\n".join([_title(results), markdown.table(heads, lines), *_notes(results)])
+
+
+def _column(name: str, found: Sequence[Mapping[str, Any] | None]) -> list[str]:
+    digits, better = COLUMNS[name]
+    ranks = places([None if known is None else known["value"] for known in found], better)
+    return [
+        "-" if known is None else cell(known, digits, place)
+        for known, place in zip(found, ranks, strict=True)
+    ]
 
 
 def _title(results: Sequence[Result]) -> str:
@@ -108,43 +131,6 @@ def _title(results: Sequence[Result]) -> str:
     form = f"{used['frames']} x {used['height']} x {used['width']}"
     sets = " and ".join(used["datasets"])
     return f"**{used['name']}**: {used['videos']} clips of {form} from {sets} ({used['task']})"
-
-
-def _values(result: Result) -> dict[str, float]:
-    """All that has a column."""
-    values = {name: interval["value"] for name, interval in result["figures"].items()}
-    if speed := result.get("speed"):
-        values |= {"it/s": speed["iterations_per_second"], "GiB": speed["gib"]}
-    return values
-
-
-def _ranks(values: Sequence[float | None], name: str) -> list[int | None]:
-    """0 for the best, 1 for the second, None for the rest; equal values are equally good."""
-    known = sorted({v for v in values if v is not None}, reverse=COLUMNS[name][1])
-    if len([v for v in values if v is not None]) < 2:
-        return [None] * len(values)
-    places = {value: place for place, value in enumerate(known[:2])}
-    return [places.get(value) for value in values]
-
-
-def _cell(result: Result, name: str, rank: int | None) -> str:
-    value = _values(result).get(name)
-    if value is None:
-        return "-"
-    digits = COLUMNS[name][0]
-    text = f"{value:.{digits}f}"
-    if rank is not None:
-        text = (f"**{text}**", f"<u>{text}</u>")[rank]
-    if interval := result["figures"].get(name):
-        text += f" [{interval['low']:.{digits}f}, {interval['high']:.{digits}f}]"
-    return text
-
-
-def _paper(used: str, model: str, names: Sequence[str]) -> list[str]:
-    figures = dict(published.FIGURES.get(used, {}).get(model, {}))
-    if figures and model in published.INFERENCE and used.startswith("k400-recon-256"):
-        figures |= dict(zip(("it/s", "GiB"), published.INFERENCE[model], strict=True))
-    return [f"{figures[name]:g}" if name in figures else "" for name in names] if figures else []
 
 
 def _notes(results: Sequence[Result]) -> list[str]:

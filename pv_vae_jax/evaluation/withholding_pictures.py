@@ -12,16 +12,16 @@ from collections.abc import Mapping
 
 import jax.numpy as jnp
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from pv_vae_jax.core import pixels, rng
+from pv_vae_jax.core import pixels, rng, storage
 from pv_vae_jax.data import rendered
+from pv_vae_jax.evaluation import pictures
 from pv_vae_jax.models import padding
 from pv_vae_jax.withholding import Withholding, observed_frames
 from pv_vae_jax.zoo import registry
 
 GROUPS, SIDE, CELL, GAP = 5, 64, 16, 4
-ORANGE, INK, PAPER = (255, 140, 0), (0, 0, 0), (255, 255, 255)
 COLOURS = 48  # of the palette of a picture
 LAWS = {
     "suffix": Withholding("suffix", 0.75),
@@ -52,7 +52,7 @@ def masks(path: pathlib.Path, seed: int = 0) -> None:
         every = np.broadcast_to(observed[0], grid)
         last = pixels.eight_bits(shown)[0, ::4]  # the last frame of each group
         rows[label] = [_tile(frame, seen) for frame, seen in zip(last, every, strict=True)]
-    _sheet(path, rows)
+    _written(path, rows)
 
 
 def paddings(path: pathlib.Path, seed: int = 0) -> None:
@@ -78,7 +78,7 @@ def paddings(path: pathlib.Path, seed: int = 0) -> None:
             _tile(np.kron(step, np.ones((CELL, CELL, 1), np.uint8)), np.full(side, bool(seen)))
             for step, seen in zip(colours, observed.ravel(), strict=True)
         ]
-    _sheet(path, rows)
+    _written(path, rows)
 
 
 def _as_large(tree: Mapping, scale: float) -> dict:
@@ -116,31 +116,19 @@ def _tile(frame: np.ndarray, observed: np.ndarray) -> Image.Image:
         }
         for (down, across), box in edges.items():
             if not around[y + down, x + across]:
-                draw.rectangle(box, fill=ORANGE)
+                draw.rectangle(box, fill=pictures.WITHHELD)
     return image
 
 
-def _sheet(path: pathlib.Path, rows: Mapping[str, list[Image.Image]]) -> None:
-    font = ImageFont.load_default(size=13)
-    left = int(max(font.getlength(label) for label in rows)) + 14
-    columns = len(next(iter(rows.values())))
-    size = (left + columns * (SIDE + GAP), 20 + len(rows) * (SIDE + GAP))
-    sheet = Image.new("RGB", size, PAPER)
-    draw = ImageDraw.Draw(sheet)
-    for column in range(columns):
-        middle = left + column * (SIDE + GAP) + SIDE // 2
-        draw.text((middle, 10), f"latent {column}", INK, font, anchor="mm")
-    for row, (label, tiles) in enumerate(rows.items()):
-        y = 20 + row * (SIDE + GAP)
-        draw.text((6, y + SIDE // 2), label, INK, font, anchor="lm")
-        for column, tile in enumerate(tiles):
-            sheet.paste(tile, (left + column * (SIDE + GAP), y))
-    sheet.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+def _written(path: pathlib.Path, rows: Mapping[str, list[Image.Image]]) -> None:
+    sheet = pictures.sheet(rows, [f"latent {step}" for step in range(GROUPS)], GAP)
+    with storage.whole(path) as partial:
+        few = sheet.quantize(COLOURS, dither=Image.Dither.NONE)
+        few.save(partial, format="PNG", optimize=True)
 
 
 def write(folder: pathlib.Path, seed: int = 0) -> list[pathlib.Path]:
     """Writes both pictures and returns their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
     made = {"withholding_masks.png": masks, "withholding_paddings.png": paddings}
     for name, draw in made.items():
         draw(folder / name, seed)

@@ -26,31 +26,18 @@ def draw(study: Study, found: table.Found, out: pathlib.Path) -> list[str]:
       found: results by variant and seed.
       out: folder.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure = _curves(pyplot, study, found) if study.curves else _rows(pyplot, study, found)
+    figure = _curves(study, found) if study.curves else _rows(study, found)
     names = [f"{study.name}.{ending}" for ending in ("svg", "png")]
     for name in names:
         figures.write(figure, out / name, dpi=110)
-    pyplot.close(figure)
     return names
 
 
-def _panels(pyplot: Any, count: int, height: float, **shared: bool) -> tuple[Any, list[Any]]:
+def _panels(count: int, height: float, **shared: bool) -> tuple[Any, list[Any]]:
     """A figure and ``count`` of its axes, left to right, then down; the rest is blank."""
     columns = min(COLUMNS, count)
     rows = math.ceil(count / columns)
-    figure, axes = pyplot.subplots(
-        rows,
-        columns,
-        figsize=(3.6 * columns, height * rows),
-        squeeze=False,
-        layout="constrained",
-        **shared,
-    )
+    figure, axes = figures.panels(rows, columns, (3.6 * columns, height * rows), **shared)
     for axis in axes.flat[count:]:
         axis.axis("off")
     for axis in axes.flat:
@@ -58,11 +45,11 @@ def _panels(pyplot: Any, count: int, height: float, **shared: bool) -> tuple[Any
     return figure, list(axes.flat[:count])
 
 
-def _rows(pyplot: Any, study: Study, found: table.Found) -> Any:
+def _rows(study: Study, found: table.Found) -> Any:
     shown = [n for n in study.measures if any(table.seeds_of(found, v, n) for v in found)]
     shown.sort(key=lambda name: name not in study.primary)
     variants = [variant for variant in study.variants if variant in found]
-    figure, axes = _panels(pyplot, len(shown), 0.8 + 0.28 * len(variants), sharey=True)
+    figure, axes = _panels(len(shown), 0.8 + 0.28 * len(variants), sharey=True)
     for axis, name in zip(axes, shown, strict=True):
         _row_by_row(axis, study, found, variants, name)
     axes[0].set_yticks(range(len(variants)), [study.titles.get(v, v) for v in variants])
@@ -86,13 +73,13 @@ def _row_by_row(
     axis.set_title(study.measures[name].told, fontsize=8)
 
 
-def _curves(pyplot: Any, study: Study, found: table.Found) -> Any:
+def _curves(study: Study, found: table.Found) -> Any:
     panels = {
         title: {name: _through(found, points) for name, points in lines.items()}
         for title, lines in study.curves.panels.items()
     }
     panels = {title: lines for title, lines in panels.items() if any(lines.values())}
-    figure, axes = _panels(pyplot, len(panels), 2.3)
+    figure, axes = _panels(len(panels), 2.3)
     for axis, (title, lines) in zip(axes, panels.items(), strict=True):
         for colour, (name, line) in zip(("C1", "C0", "C2", "C3"), lines.items(), strict=False):
             for at, _, dots in line:

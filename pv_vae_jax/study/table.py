@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from pv_vae_jax.core import markdown
 from pv_vae_jax.metrics import intervals
 from pv_vae_jax.study import results
 from pv_vae_jax.study.plan import Measure, Study
@@ -106,7 +107,7 @@ def text(study: Study, found: Found) -> str:
         f"**{study.question}**",
         "Mean over seeds, with the 95% t interval over seeds; primary figures in italics.",
         _table(study, found, there, lambda v, n, m: _told(figure(found, v, n), m))
-        + "".join(f"\n{_row(cells)}" for cells in last),
+        + "".join(f"\n{markdown.row(cells)}" for cells in last),
     ]
     if others:
         parts += [
@@ -123,21 +124,16 @@ def text(study: Study, found: Found) -> str:
     return "\n\n".join(parts)
 
 
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
 def _table(study: Study, found: Found, variants: Sequence[str], of: Any, pair: str = "") -> str:
     """A column for each variant, a row for each measure; seeds are those that ``pair`` has too."""
-    rows = [["", *(study.titles.get(variant, variant) for variant in variants)]]
-    rows.append(["---"] * len(rows[0]))
+    heads = ["", *(study.titles.get(variant, variant) for variant in variants)]
     shared = [set(found[variant]) & set(found.get(pair, found[variant])) for variant in variants]
-    rows.append(["seeds", *(str(len(seeds)) for seeds in shared)])
+    rows = [["seeds", *(str(len(seeds)) for seeds in shared)]]
     for name, measure in study.measures.items():
         if any(seeds_of(found, variant, name) for variant in variants):
             head = f"*{measure.told}*" if name in study.primary else measure.told
             rows.append([head, *(of(variant, name, measure) for variant in variants)])
-    return "\n".join(map(_row, rows))
+    return markdown.table(heads, rows)
 
 
 def _spent(found: Found, variants: Sequence[str]) -> list[list[str]]:

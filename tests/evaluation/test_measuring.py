@@ -28,8 +28,18 @@ def looked_at(log):
     return rows_of
 
 
-def run(videos, count, folder, rows_of, batch=2, replace=False):
-    return measure("p", videos, count, folder, rows_of, batch, replace, Spent())
+def run(videos, count, folder, rows_of, batch=2, replace=False, **options):
+    return measure(
+        name="p",
+        videos=videos,
+        count=count,
+        folder=folder,
+        rows_of=rows_of,
+        batch=batch,
+        replace=replace,
+        spent=Spent(),
+        **options,
+    )
 
 
 @pytest.fixture
@@ -143,10 +153,10 @@ def test_one_host_of_two_measures_alone_and_waits_for_none(folder, monkeypatch):
     waited = []
     monkeypatch.setattr(measuring.multihost_utils, "sync_global_devices", waited.append)
     videos = [video(i) for i in range(4)]
-    rows = measure("p", videos, 4, folder, looked_at([]), 2, False, Spent(), shared=False)
+    rows = run(videos, 4, folder, looked_at([]), shared=False)
     assert len(rows) == 4 and not waited
     other = Folder(folder.where / "shared")
     other.open({})
     with pytest.raises(ValueError, match="there are 4"):  # the other host has not made its rows
-        measure("p", videos, 4, other, looked_at([]), 2, True, Spent())
+        run(videos, 4, other, looked_at([]), replace=True)
     assert waited

@@ -1,7 +1,3 @@
-import json
-
-import pytest
-
 from pv_vae_jax.evaluation import tables
 
 
@@ -66,6 +62,12 @@ def test_the_best_is_bold_and_the_second_underlined_by_the_columns_own_direction
     assert lines[0][3].endswith("[29.00, 31.00]") and lines[0][2] == "660"
 
 
+def test_places_go_to_the_best_two_values_and_to_none_that_stands_alone():
+    assert tables.places([3.0, None, 1.0, 1.0, 2.0], "less") == [None, None, 0, 0, 1]
+    assert tables.places([3.0, None, 1.0, 1.0, 2.0], "more") == [0, None, None, None, 1]
+    assert tables.places([3.0, 1.0], "") == tables.places([3.0, None], "more") == [None, None]
+
+
 def test_one_model_alone_is_not_the_best_and_an_untrained_one_is_called_so():
     text = tables.table([result("fresh", psnr=30.0)])
     assert "**30" not in text and "fresh (untrained)" in text and "Note: Only 32 samples." in text
@@ -96,11 +98,3 @@ def test_other_protocols_get_a_table_of_their_own_and_a_sentence():
     first, told, *_ = text.split("\n\nNot to be compared")
     assert "a" in first and "| c |" in first and "| b |" not in first
     assert "differs in frames: 17, 9; list_sha256: aaaaaaaaaaaa..., bbbbbbbbbbbb..." in told
-
-
-def test_a_folder_without_a_result_or_with_half_of_one_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="results.json: name a folder that launch.evaluate"):
-        tables.read(tmp_path)
-    (tmp_path / "results.json").write_text(json.dumps(result("a"))[:-9])
-    with pytest.raises(ValueError, match=r"results.json is damaged .*evaluate again"):
-        tables.read(tmp_path)

@@ -167,16 +167,15 @@ def test_a_study_is_drawn_with_its_rows_and_measures_as_text(made):
 
 
 def test_curves_go_through_the_means_of_the_rows_that_have_results(made):
-    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pytest.importorskip("matplotlib")
     whole, _, out = made
     points = [(3, "plain", "fvd"), (6, "other", "fvd"), (12, "missing", "fvd")]
     panels = {"FVD ↓": {"one": points}, "none": {"one": points[2:]}}
     drawn = dataclasses.replace(whole, curves=Curves("updates", panels))
-    figure = drawing._curves(pyplot, drawn, results.read(whole, out))
+    figure = drawing._curves(drawn, results.read(whole, out))
     (axis,) = figure.axes
     *dots, line = axis.lines
     assert (axis.get_title(), axis.get_xlabel()) == ("FVD ↓", "updates")
     assert [list(each.get_ydata()) for each in dots] == [[10.0, 20.0, 30.0], [21.0, 33.0]]
     assert (list(line.get_xdata()), list(line.get_ydata())) == ([3, 6], [20.0, 27.0])
-    pyplot.close(figure)
     assert drawing.draw(drawn, results.read(whole, out), out) == ["s.svg", "s.png"]

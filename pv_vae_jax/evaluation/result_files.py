@@ -1,0 +1,50 @@
+"""Results as they lie in folders: that of one, and the last of a run's samples.
+
+OUT/LABEL/results.json                  of launch.evaluate
+RUN/evaluation/STAGE-STEP/results.json  of a generator's samples, at each interval
+
+The last is that of the latest date: the names of stages are not in the order of their training.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pv_vae_jax.core import storage
+
+RESULT = "results.json"
+
+Result = Mapping[str, Any]
+
+
+def read(folder: Any) -> Result:
+    """The result in a folder.
+
+    Raises:
+      FileNotFoundError: there is none (yet).
+      ValueError: it is damaged.
+    """
+    path = storage.path(folder) / RESULT
+    if not storage.exists(path):
+        raise FileNotFoundError(
+            f"there is no {path}: name a folder that launch.evaluate wrote (--out, or a model's "
+            "folder in it) to its end."
+        )
+    try:
+        return json.loads(storage.read(path))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}): evaluate again.") from error
+
+
+def last(run: Any) -> tuple[str, Result] | None:
+    """The folder and the last result of a run's samples; None where they were not measured.
+
+    Raises:
+      ValueError: a result is damaged.
+    """
+    names = storage.files_under(storage.path(run) / "evaluation")
+    folders = [name.rpartition("/")[0] for name in names if name.endswith(f"/{RESULT}")]
+    found = sorted(
+        ((folder, read(folder)) for folder in folders), key=lambda each: each[1].get("date", "")
+    )
+    return found[-1] if found else None
