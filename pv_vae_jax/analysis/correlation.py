@@ -143,11 +143,13 @@ def ranks(one: Sequence[float], other: Sequence[float]) -> dict[str, Any]:
 def values(found: Sequence[Point], figure: str) -> dict[str, Any]:
     """Equations (1) and (2) as JSON values."""
     series = {}
-    for name in dict.fromkeys(point.series for point in found):
-        chosen = [point for point in found if point.series == name and point.step is not None]
+    for name, stage in dict.fromkeys((point.series, point.stage) for point in found):
+        chosen = [p for p in found if (p.series, p.stage) == (name, stage) and p.step is not None]
         if len(chosen) >= LEAST:
-            steps = [point.step for point in chosen]
-            series[name] = ranks(steps, [point.generation["value"] for point in chosen])
+            alone = {point.stage for point in found if point.series == name} == {stage}
+            told = name if alone else f"{name or 'the models'} in {stage or 'no stage'}"
+            steps = [point.step for point in chosen]  # each stage counts its own
+            series[told] = ranks(steps, [point.generation["value"] for point in chosen])
     return {
         "figure": figure,
         "points": [dataclasses.asdict(point) for point in found],

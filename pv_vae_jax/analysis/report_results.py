@@ -26,7 +26,7 @@ def of_results(labelled: Sequence[tuple[str, Mapping[str, Any]]]) -> Table:
     for i, (label, result) in enumerate(labelled):
         model = result["model"]
         lines.append(Line(label, about(model), [cells[i] for cells in columns]))
-        if paper := published.row(used["name"], model.get("name", "")):
+        if paper := published.beside(used, model.get("name", "")):
             cells = [printed(paper.get(name), COLUMNS[name][0]) for name in names]
             lines.append(Line(f"{label} in the paper", "", cells, paper=True))
     return Table(caption(used), [_head(name) for name in names], lines)

@@ -14,6 +14,7 @@ from typing import Any
 
 from pv_vae_jax.analysis import tables
 from pv_vae_jax.analysis.finding import Figure, Finding
+from pv_vae_jax.evaluation import tables as result_tables
 
 POINT, DIGIT = "\u2008", "\u2007"  # spaces as wide as a point and a digit
 MINUS = "\u2212"
@@ -81,7 +82,8 @@ def caption(used: Mapping[str, Any]) -> str:
     form = f"{used['frames']} × {used['height']} × {used['width']}"
     sets = " and ".join(used.get("datasets", ()))
     clips = f"{used['videos']:,} clips of {form}" if "videos" in used else f"clips of {form}"
-    return f"{used['name']}: {clips}{f' from {sets}' if sets else ''}"
+    told = f"{used['name']}: {clips}{f' from {sets}' if sets else ''}"
+    return f"{told}; {result_tables.reconstructed(used)}" if "through" in used else told
 
 
 def about(model: Mapping[str, Any]) -> str:

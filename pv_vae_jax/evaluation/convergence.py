@@ -5,7 +5,8 @@
 
 with q the figure that the baseline, the first run, has at its last measurement, and S the step at
 which it first has it.  The paper's "52% faster convergence" (its Figure 1) is (2) in FVD, of its
-latents against those of Wan2.2.  Runs are compared only if their protocols are equal.
+latents against those of Wan2.2.  Runs are compared only if they were sampled alike and all their
+measurements are of one protocol.
 """
 
 import dataclasses
@@ -71,11 +72,11 @@ def compared(workdirs: Sequence[Any], figure: str = "fvd") -> list[Convergence]:
                 "--config.runtime.protocol=NAME and runtime.evaluate_every."
             )
         columns.append((history.name, steps, values))
-        used.append(_protocol(workdir))
-    for workdir, other in zip(workdirs, used, strict=True):
-        if told := protocol.differences(used[0], other):
+        used += _protocols(workdir)
+    for where, other in used:
+        if told := protocol.differences(used[0][1], other):
             raise ValueError(
-                f"{workdirs[0]} and {workdir} were measured otherwise: {'; '.join(told)}."
+                f"{used[0][0]} and {where} were measured otherwise: {'; '.join(told)}."
             )
     _, steps, values = columns[0]
     last = first_step(steps, values, values[-1])
@@ -87,13 +88,16 @@ def compared(workdirs: Sequence[Any], figure: str = "fvd") -> list[Convergence]:
     return found
 
 
-def _protocol(workdir: Any) -> dict[str, Any]:
-    """What a run's samples were measured by, at its last interval."""
-    found = result_files.last(workdir)
-    if found is None:
+def _protocols(workdir: Any) -> list[tuple[str, dict[str, Any]]]:
+    """What a run's samples were drawn and measured by, each time, with the folder that says so."""
+    found = result_files.of_run(workdir)
+    if not found:
         folder = storage.path(workdir) / "evaluation"
         raise ValueError(f"{workdir} has no results of its samples in {folder}.")
-    return found[1]["protocol"]
+    return [
+        (folder, dict(result["protocol"]) | {"sampling": result.get("sampling")})
+        for folder, result in found
+    ]
 
 
 def text(found: Sequence[Convergence], figure: str) -> str:

@@ -127,7 +127,11 @@ def reconstruction(setup: Setup, vae: VideoVAE, about: dict[str, Any]) -> dict[s
 
 
 def generation(
-    setup: Setup, samples: str, label: str, through: tuple[VideoVAE, str] | None = None
+    setup: Setup,
+    samples: str,
+    label: str,
+    through: tuple[VideoVAE, str] | None = None,
+    told: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Measures a generator's samples, and writes the result into ``OUT/LABEL``.
 
@@ -137,6 +141,7 @@ def generation(
       label: of the result.
       through: a model with its label: samples are compared with its reconstructions of the videos,
         so that what its decoder does to all it decodes is in both; None: with the videos.
+      told: JSON values that the result holds besides, such as how the samples were drawn.
 
     Returns:
       The result, as JSON values.
@@ -178,6 +183,7 @@ def generation(
         "figures": results.plain(figures.generation(rows, generated, used.seed, used.judge)),
         "warnings": figures.warnings(rows),
         "speed": None,
+        **(told or {}),
     }
     return results.write(own, found, rows, replaced, spent)
 

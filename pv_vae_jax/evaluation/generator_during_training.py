@@ -105,7 +105,8 @@ class Evaluate:
         path = out / f"{label}.npz"
         storage.make_folder(out)
         arrays.write(path, {videos.SAMPLES: made})
-        return evaluate.generation(self._setup, str(path), label)
+        how = dataclasses.asdict(self._sampling)
+        return evaluate.generation(self._setup, str(path), label, told={"sampling": how})
 
     def report(self, generator: Generator, stage: GeneratorStage, workdir: pathlib.Path) -> str:
         """Writes ``results.json`` and ``pictures/final`` of a finished run; a text for a person."""

@@ -19,14 +19,12 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
 from pv_vae_jax.core import pixels
 from pv_vae_jax.evaluation import baselines
-from pv_vae_jax.losses.perceptual import LPIPS
+from pv_vae_jax.losses import perceptual
 from pv_vae_jax.metrics import fidelity
 from pv_vae_jax.models.video_vae import VideoVAE
 
@@ -138,7 +136,7 @@ def evaluate(
     clips: Iterable[np.ndarray],
     observe: int | None,
     source: str = "unnamed clips",
-    lpips: LPIPS | None = None,
+    lpips: perceptual.LPIPS | None = None,
 ) -> HeldOut:
     """Equations (1) to (3) over clips.
 
@@ -186,7 +184,7 @@ def evaluate(
 
 
 def _figures(
-    vae: VideoVAE, video: np.ndarray, observe: int | None, lpips: LPIPS | None
+    vae: VideoVAE, video: np.ndarray, observe: int | None, lpips: perceptual.LPIPS | None
 ) -> dict[str, np.ndarray]:
     """Every figure of each clip, ``[B]``."""
     reconstruction = pixels.eight_bits(vae.decode(vae.encode(video)))
@@ -196,8 +194,8 @@ def _figures(
         "thumbnail": fidelity.psnr(video, thumbnail),
     }
     if lpips is not None:
-        figures["lpips"] = _lpips(lpips, video, reconstruction)
-        figures["thumbnail_lpips"] = _lpips(lpips, video, thumbnail)
+        figures["lpips"] = perceptual.of_clips(lpips, video, reconstruction)
+        figures["thumbnail_lpips"] = perceptual.of_clips(lpips, video, thumbnail)
     if video.shape[1] > 1:
         figures["mean_frame"] = fidelity.psnr(video, baselines.mean_frame(video))
     if observe is not None:
@@ -223,15 +221,6 @@ def _prediction_figures(vae: VideoVAE, video: np.ndarray, observe: int) -> dict[
 def prediction_error(withheld: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """Equation (2): ``[B]`` of the withheld frames alone, uint8 ``[B, T - observed, H, W, 3]``."""
     return fidelity.mean_squared_error(withheld, predicted) / 127.5**2
-
-
-@jax.jit
-def _judge(lpips: LPIPS, original: np.ndarray, other: np.ndarray) -> jax.Array:
-    return jnp.mean(lpips(pixels.to_float(other), pixels.to_float(original)), axis=1)
-
-
-def _lpips(lpips: LPIPS, original: np.ndarray, other: np.ndarray) -> np.ndarray:
-    return np.asarray(_judge(lpips, original, other), np.float64)
 
 
 def _interval(low: float, high: float, form: str) -> str:

@@ -9,7 +9,6 @@ Features alone   of clips as they are, or of what a model makes of them, for dis
 import dataclasses
 from collections.abc import Sequence
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -17,7 +16,7 @@ from pv_vae_jax.core import pixels
 from pv_vae_jax.evaluation import judging
 from pv_vae_jax.evaluation.measuring import Spent, Video
 from pv_vae_jax.evaluation.rows import Row
-from pv_vae_jax.losses.perceptual import LPIPS
+from pv_vae_jax.losses import perceptual
 from pv_vae_jax.metrics import fidelity
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.sharding import local
@@ -38,7 +37,7 @@ class Reconstruction:
     vae: VideoVAE
     name: str
     features: judging.Features
-    lpips: LPIPS
+    lpips: perceptual.LPIPS
     spent: Spent
 
     def __call__(self, videos: Sequence[Video], clips: np.ndarray) -> list[Row]:
@@ -51,7 +50,7 @@ class Reconstruction:
             results = reconstructed(self.vae, self.name, videos, clips)
         with self.spent.on("judging"):
             original, result = self.features(clips), self.features(results)
-            lpips = np.asarray(_lpips(self.lpips, *map(local.split, (clips, results))), np.float64)
+            lpips = perceptual.of_clips(self.lpips, *map(local.split, (clips, results)))
         with self.spent.on("psnr and ssim"):
             pair = clips[: len(videos)], results[: len(videos)]
             psnr, ssim = fidelity.psnr(*pair), fidelity.ssim(*pair)
@@ -121,8 +120,3 @@ def reconstructed(
                 "pixels), so there are no figures: its weights, or its precision, are at fault."
             )
     return pixels.eight_bits(again)
-
-
-@jax.jit
-def _lpips(lpips: LPIPS, original: np.ndarray, result: np.ndarray) -> jax.Array:
-    return jnp.mean(lpips(pixels.to_float(result), pixels.to_float(original)), axis=1)

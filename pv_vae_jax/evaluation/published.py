@@ -6,6 +6,7 @@ of ours; docs/evaluation.md tells what is known to differ.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 _COLUMNS = {
     "ucf101-gen": ("fvd", "kvd", "is"),
@@ -83,6 +84,11 @@ TRAINING: Mapping[str, tuple[float, float]] = {
     "ssvae": (3.92, 34.00),
     "pv_vae_661m": (4.40, 33.34),
 }
+
+
+def beside(used: Mapping[str, Any], model: str) -> dict[str, float]:
+    """:func:`row` of a result's protocol; empty where distances are to reconstructions."""
+    return {} if "through" in used else row(used["name"], model)
 
 
 def row(protocol: str, model: str) -> dict[str, float]:

@@ -36,15 +36,18 @@ def read(folder: Any) -> Result:
         raise ValueError(f"{path} is damaged ({error}): evaluate again.") from error
 
 
-def last(run: Any) -> tuple[str, Result] | None:
-    """The folder and the last result of a run's samples; None where they were not measured.
+def of_run(run: Any) -> list[tuple[str, Result]]:
+    """Folder and result of each time that a run's samples were measured, in this order.
 
     Raises:
       ValueError: a result is damaged.
     """
     names = storage.files_under(storage.path(run) / "evaluation")
     folders = [name.rpartition("/")[0] for name in names if name.endswith(f"/{RESULT}")]
-    found = sorted(
-        ((folder, read(folder)) for folder in folders), key=lambda each: each[1].get("date", "")
-    )
-    return found[-1] if found else None
+    found = ((folder, read(folder)) for folder in folders)
+    return sorted(found, key=lambda each: each[1].get("date", ""))
+
+
+def last(run: Any) -> tuple[str, Result] | None:
+    """The last of :func:`of_run`; None where there is none."""
+    return next(reversed(of_run(run)), None)

@@ -111,7 +111,7 @@ def table(results: Sequence[Result]) -> str:
         trained = "" if model["trained"] else " (untrained)"
         parameters = f"{model['parameters'] / 1e6:.0f}"
         lines.append([f"{model['label']}{trained}", model["spec"], parameters, *cells])
-        if paper := published.row(results[0]["protocol"]["name"], model["name"]):
+        if paper := published.beside(results[0]["protocol"], model["name"]):
             printed = (f"{paper[name]:g}" if name in paper else "" for name in names)
             lines.append(["- the paper", "", "", *printed])
     return "\n\n".join([_title(results), markdown.table(heads, lines), *_notes(results)])
@@ -130,7 +130,13 @@ def _title(results: Sequence[Result]) -> str:
     used = results[0]["protocol"]
     form = f"{used['frames']} x {used['height']} x {used['width']}"
     sets = " and ".join(used["datasets"])
-    return f"**{used['name']}**: {used['videos']} clips of {form} from {sets} ({used['task']})"
+    told = f"**{used['name']}**: {used['videos']} clips of {form} from {sets} ({used['task']})"
+    return f"{told}, {reconstructed(used)}" if "through" in used else told
+
+
+def reconstructed(used: Mapping[str, Any]) -> str:
+    """What distances are to by a protocol with ``--through``."""
+    return f"distances to what {used['through']['name']} makes of the clips"
 
 
 def _notes(results: Sequence[Result]) -> list[str]:

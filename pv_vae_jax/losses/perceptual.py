@@ -17,10 +17,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from flax import struct
 
-from pv_vae_jax.core import trees
+from pv_vae_jax.core import pixels, trees
 from pv_vae_jax.pretrained import alexnet, vgg16, weights
 
 SHIFT = (-0.030, -0.088, -0.188)
@@ -175,6 +176,20 @@ class LPIPS:
         )
         which = drawn[:, :, None] == jnp.arange(frames)[None, None, :]  # [B, count, T]
         return jnp.sum(jnp.where(which, values[:, :, None], 0.0), axis=1), jnp.any(which, axis=1)
+
+
+@jax.jit
+def _of_clips(lpips: LPIPS, original: jax.Array, result: jax.Array) -> jax.Array:
+    with jax.default_matmul_precision("highest"):
+        return jnp.mean(lpips(pixels.to_float(result), pixels.to_float(original)), axis=1)
+
+
+def of_clips(lpips: LPIPS, original: Any, result: Any) -> np.ndarray:
+    """Means over the frames of clips uint8 ``[B, T, H, W, 3]``: float64 ``[B]``, for evaluation.
+
+    In full float32, as the other judges, also where a device's default is less.
+    """
+    return np.asarray(_of_clips(lpips, original, result), np.float64)
 
 
 def draw_frames(key: jax.Array, examples: jax.Array, frames: int, count: int) -> jax.Array:

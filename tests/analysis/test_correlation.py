@@ -78,6 +78,18 @@ def test_each_recipe_has_a_trend_of_its_own(tmp_path):
     assert (tmp_path / "correlation.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_steps_of_two_stages_are_ranked_apart():
+    def point(stage, step, fvd):
+        return correlation.Point("m", "s", {"value": fvd}, {"value": fvd}, stage, step, None)
+
+    found = [point("predictive", step, 200 - step) for step in (10, 30, 50)]
+    found += [point("decoder", step, 150 - step) for step in (10, 20, 30)]
+    trends = correlation.values(found, "fvd")["trends"]
+    assert set(trends) == {"s in predictive", "s in decoder"}
+    assert all(trend["rho"] == pytest.approx(-1) for trend in trends.values())
+    assert set(correlation.values(found[:3], "fvd")["trends"]) == {"s"}
+
+
 def test_many_points_have_a_p_of_random_pairings_and_equal_ones_none():
     x = np.random.default_rng(0).normal(size=12)
     found = correlation.ranks(x, np.random.default_rng(1).normal(size=12))

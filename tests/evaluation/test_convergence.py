@@ -47,6 +47,19 @@ def test_runs_of_other_protocols_are_not_compared(tmp_path):
     other = run_of(tmp_path / "other", {100: 60.0}, videos=16)
     with pytest.raises(ValueError, match="measured otherwise: videos: 24, 16"):
         convergence.compared([one, other])
+    changed = other / "evaluation" / "generator-0000100" / "results.json"  # and back again
+    changed.parent.mkdir()
+    changed.write_text(json.dumps({"protocol": {"name": "small-gen", "videos": 24}}))
+    last = {"protocol": {"name": "small-gen", "videos": 16}, "date": "2026"}
+    (other / "evaluation" / "generator-0000300" / "results.json").write_text(json.dumps(last))
+    for runs in ([one, other], [other]):
+        with pytest.raises(ValueError, match="measured otherwise: videos: 24, 16"):
+            convergence.compared(runs)
+    drawn = run_of(tmp_path / "drawn", {100: 80.0})
+    result = drawn / "evaluation" / "generator-0000300" / "results.json"
+    result.write_text(json.dumps(json.loads(result.read_text()) | {"sampling": {"steps": 1}}))
+    with pytest.raises(ValueError, match="measured otherwise: sampling: None, .'steps': 1"):
+        convergence.compared([one, drawn])
     with pytest.raises(ValueError, match="has no kvd of its samples: train it with"):
         convergence.compared([one], "kvd")
     with pytest.raises(ValueError, match="--figure is one of fvd, kvd"):

@@ -78,7 +78,7 @@ def test_a_run_that_goes_on_is_measured_whatever_was_measured_before(
 
 
 def test_the_classifier_of_a_protocol_is_not_asked_for(vae, judge, tmp_path):
-    used = "ucf101-gen+datasets=rendered+videos=6+frames=5+height=16+width=16"
+    used = "ucf101-gen+datasets=rendered+split=held_out+videos=6+frames=5+height=16+width=16"
     evaluated = during.Evaluate(run_of(vae, protocol=used))
     found = evaluated(generator_of(vae), None, tmp_path / "run" / "pictures" / "final")
     assert np.isfinite(found["samples/kvd"])

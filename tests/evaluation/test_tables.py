@@ -89,6 +89,9 @@ def test_the_papers_row_stands_below_only_for_its_own_protocol():
     assert paper == ["- the paper", "", "", "2.92", "33.21", "0.6", "6.77"]
     changed = result("mine", "wan2.1", "k400-recon-256+videos=10", speed, rfvd=3.0, psnr=33.0)
     assert "the paper" not in tables.table([changed])
+    of_paper["protocol"]["through"] = {"name": "wan2.1", "sha256": "c" * 64}
+    through = tables.table([of_paper])
+    assert "the paper" not in through and "distances to what wan2.1 makes of the clips" in through
 
 
 def test_other_protocols_get_a_table_of_their_own_and_a_sentence():
