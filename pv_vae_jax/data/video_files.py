@@ -71,10 +71,18 @@ def in_order(film: str | os.PathLike | bytes, count: int = 32) -> bool:
     return all(one < other for one, other in itertools.pairwise(known))
 
 
-def _decoded_from(container, stream, pts: int | None) -> Iterator[av.VideoFrame]:
+def with_damage(frames: Iterable[av.VideoFrame]) -> Iterator[tuple[av.VideoFrame, bool]]:
+    """Each frame and whether it is damaged: a corrupt one spoils those up to a keyframe."""
+    damaged = False
+    for frame in frames:
+        damaged = frame.is_corrupt or (damaged and not frame.key_frame)
+        yield frame, damaged
+
+
+def _decoded_from(container, stream, pts: int | None) -> Iterator[tuple[av.VideoFrame, bool]]:
     if pts is not None:
         container.seek(max(0, pts), stream=stream, backward=True)
-    yield from container.decode(stream)
+    yield from with_damage(container.decode(stream))
 
 
 def read(
@@ -98,14 +106,13 @@ def read(
                 stream = container.streams.video[0]
                 stream.codec_context.thread_count = threads
                 second = round(1 / stream.time_base)
-                start, damaged = (pts[0], pts[0] - second, None)[tries], False
-                for frame in _decoded_from(container, stream, start):
-                    damaged = frame.is_corrupt or (damaged and not frame.key_frame)
+                start = (pts[0], pts[0] - second, None)[tries]
+                for frame, is_damaged in _decoded_from(container, stream, start):
                     if frame.pts is None or frame.pts < pts[found]:
                         continue
                     if frame.pts > pts[found]:
                         break
-                    if damaged:  # a corrupt frame spoils those after it, up to a keyframe
+                    if is_damaged:
                         raise ClipError(name, f"corrupt data before pts {frame.pts}")
                     yield upright(frame)
                     found += 1

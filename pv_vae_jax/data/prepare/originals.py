@@ -32,21 +32,17 @@ def content(path: str) -> str:
 
 
 def decoded(film: str | os.PathLike | bytes, name: str) -> Iterator[np.ndarray | None]:
-    """All frames of a film, uint8 RGB ``[H, W, 3]``; None for a corrupt one.
-
-    A corrupt frame spoils those after it, up to a keyframe.
+    """All frames of a film, uint8 RGB ``[H, W, 3]``; None for a damaged one.
 
     Raises:
       ClipError: the film cannot be decoded to its end.
     """
-    spoiled = False
     try:
         with video_files.container_of(film) as container:
             stream = container.streams.video[0]
             stream.codec_context.thread_count = 1  # the cores are for other films
-            for frame in container.decode(stream):
-                spoiled = frame.is_corrupt or (spoiled and not frame.key_frame)
-                yield None if spoiled else video_files.upright(frame)
+            for frame, is_damaged in video_files.with_damage(container.decode(stream)):
+                yield None if is_damaged else video_files.upright(frame)
     except (av.FFmpegError, OSError, IndexError) as error:
         raise ClipError(name, video_files.reason_of(error)) from error
 
