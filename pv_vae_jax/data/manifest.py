@@ -120,7 +120,7 @@ def probe(film: str | os.PathLike | bytes) -> Entry:
         stamps, reason = time_stamps(film)
         if is_avi and not reason and not video_files.in_order(film):
             reason = "its time stamps are not in order: remux it, such as to MP4"
-    except (av.FFmpegError, OSError, IndexError, ValueError) as error:
+    except video_files.FAILURES as error:
         known = dataclasses.replace(entry) if "entry" in locals() else Entry(path)
         if isinstance(error, OSError) and not isinstance(error, av.FFmpegError):
             known = dataclasses.replace(known, modified=PASSING)  # of the system, not of the film

@@ -162,7 +162,7 @@ def iterate(path: str | os.PathLike, chunk: int) -> Iterator[np.ndarray]:
                 if len(frames) == chunk:
                     yield np.stack(frames)
                     frames = []
-    except (av.FFmpegError, OSError, IndexError) as error:
+    except FAILURES as error:
         raise ClipError(os.fspath(path), reason_of(error)) from error
     if frames:
         yield np.stack(frames)
@@ -177,7 +177,7 @@ def rate_of(path: str | os.PathLike) -> float:
     try:
         with container_of(path) as container:
             return float(container.streams.video[0].average_rate or 25)
-    except (av.FFmpegError, OSError, IndexError) as error:
+    except FAILURES as error:
         raise ClipError(os.fspath(path), reason_of(error)) from error
 
 

@@ -13,7 +13,6 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-import av
 import numpy as np
 
 from pv_vae_jax.core import storage
@@ -43,7 +42,7 @@ def decoded(film: str | os.PathLike | bytes, name: str) -> Iterator[np.ndarray |
             stream.codec_context.thread_count = 1  # the cores are for other films
             for frame, is_damaged in video_files.with_damage(container.decode(stream)):
                 yield None if is_damaged else video_files.upright(frame)
-    except (av.FFmpegError, OSError, IndexError) as error:
+    except video_files.FAILURES as error:
         raise ClipError(name, video_files.reason_of(error)) from error
 
 
