@@ -1,3 +1,4 @@
+import hashlib
 import itertools
 import subprocess
 import sys
@@ -119,6 +120,13 @@ def test_a_list_at_a_url_names_files_relative_to_itself(tmp_path, bucket):
     assert clip.name == f"{bucket}/films/a.mp4" and clip.caption == "at home"
     (tmp_path / "list.txt").write_text(f"{bucket}/films/a.mp4\n{bucket}/films/none.mp4\n")
     assert [e.reason for e in manifest.of(tmp_path / "list.txt")] == ["", "no such file"]
+
+
+def test_the_sha256_of_a_file_is_that_of_its_bytes_at_a_url_too(tmp_path, bucket):
+    content = np.random.default_rng(0).bytes(3 * 2**20 + 1)
+    for where in (tmp_path / "a", f"{bucket}/a"):
+        storage.write(where, content)
+        assert storage.sha256(where) == hashlib.sha256(content).hexdigest()
 
 
 def test_a_url_that_is_not_there_is_a_sentence(bucket):

@@ -21,15 +21,6 @@ from pv_vae_jax.data.clips import ClipError
 from pv_vae_jax.data.prepare import items
 
 
-def content(path: str) -> str:
-    """sha256 of a file, hexadecimal; OSError if it cannot be read."""
-    with storage.opened(path) as file:
-        digest = hashlib.sha256()
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def decoded(film: str | os.PathLike | bytes, name: str) -> Iterator[np.ndarray | None]:
     """All frames of a film, uint8 RGB ``[H, W, 3]``; None for a damaged one.
 
@@ -58,7 +49,7 @@ class File:
 
     def __init__(self, item: items.Item):
         """OSError if the file cannot be read."""
-        self.item, self.digest = item, content(item.path)
+        self.item, self.digest = item, storage.sha256(item.path)
         self.label, self.caption = item.label, item.caption
 
     def rate(self) -> float:

@@ -5,7 +5,7 @@ import cv2
 import pytest
 
 from launch import prepare_data
-from pv_vae_jax.core import cache
+from pv_vae_jax.core import cache, storage
 from pv_vae_jax.data import manifest, rendered, shard_index, shards, video_files
 from pv_vae_jax.data.clips import ClipError
 from pv_vae_jax.data.prepare import cuts, originals, pieces
@@ -48,7 +48,7 @@ def small(tmp_path, monkeypatch):
     scenes = [rendered.render(seed, n, 48, 64) for seed, n in enumerate(lengths)]
     path = tmp_path / film.FILE
     video_files.write(path, scenes, rate=film.RATE)
-    package = packages.Package("p==1", "0" * 64, {f"p/{film.FILE}": packages.sha256_of(path)})
+    package = packages.Package("p==1", "0" * 64, {f"p/{film.FILE}": storage.sha256(path)})
     monkeypatch.setattr(film, "PACKAGE", package)
     monkeypatch.setattr(film, "CUTS", (60, 100, 130))
     monkeypatch.setattr(film, "BLACK", (range(30, 32),))
