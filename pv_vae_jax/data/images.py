@@ -20,11 +20,11 @@ import PIL.Image
 import PIL.ImageOps
 
 from pv_vae_jax.core import storage
-from pv_vae_jax.data import manifest
+from pv_vae_jax.data import manifest, spans
 from pv_vae_jax.data.clips import Clip, ClipError, Draw
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
-HEAD, DIGITS = 2**16, 13  # bytes that are hashed, hexadecimal digits that are kept
+HEAD = 2**16  # bytes that are hashed
 # What Pillow raises at files that are damaged, foreign or too large.
 FAILURES = (
     OSError, SyntaxError, ValueError, EOFError, IndexError,
@@ -64,7 +64,7 @@ def probe(path: str | os.PathLike) -> manifest.Entry:
                 )
     except FAILURES as error:
         return dataclasses.replace(entry, reason=reason_of(error))
-    digest = content.hexdigest()[:DIGITS]
+    digest = content.hexdigest()[: spans.DIGITS]
     return dataclasses.replace(entry, frames=1, digest=digest)
 
 
@@ -126,8 +126,7 @@ class ImageFiles:
           FileNotFoundError: nothing there, no usable picture, or none in the span.
           ValueError: an unreadable list, or a span out of range.
         """
-        if not 0.0 <= span[0] < span[1] <= 1.0:
-            raise ValueError(f"span is two fractions, 0 <= from < to <= 1, got {tuple(span)}.")
+        span = spans.checked(span)
         listed = manifest.items_of(where, PICTURES, labels)
         entries = manifest.of_items(listed.items, progress, PICTURES)
         self.classes = listed.classes
@@ -142,13 +141,11 @@ class ImageFiles:
                 f"none of {len(entries)} files at {where} is usable:\n{reasons}"
             )
         self._items = [
-            item
-            for item, entry in usable
-            if span[0] <= int(entry.digest, 16) / 16**DIGITS < span[1]
+            item for item, entry in usable if span[0] <= spans.fraction(entry.digest) < span[1]
         ]
         if not self._items:
             raise FileNotFoundError(
-                f"none of {len(usable)} pictures at {where} falls into the span {tuple(span)}: "
+                f"none of {len(usable)} pictures at {where} falls into the span {span}: "
                 "add pictures, or widen the span (data.held_out of a config)."
             )
 

@@ -11,14 +11,13 @@ so an epoch passes each part of each file about once, whatever the lengths of th
 import dataclasses
 import hashlib
 import json
-import math
 import os
 from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 
-from pv_vae_jax.data import listing, manifest, photographs, rendered, slots, video_files
+from pv_vae_jax.data import listing, manifest, photographs, rendered, slots, spans, video_files
 from pv_vae_jax.data.clips import Clip, Draw
 
 Pair = tuple[manifest.Entry, listing.Item]
@@ -134,11 +133,10 @@ class VideoFiles:
           FileNotFoundError: nothing there, or no usable video; the message lists the reasons.
           ValueError: an unreadable list, or a span or ``every`` out of range.
         """
-        if not 0.0 <= span[0] < span[1] <= 1.0:
-            raise ValueError(f"span is two fractions, 0 <= from < to <= 1, got {tuple(span)}.")
+        self.span = spans.checked(span)
         if every < 1:
             raise ValueError(f"every is a number of frames from 1, got {every}.")
-        self.where, self.span, self.every = where, tuple(span), every
+        self.where, self.every = where, every
         listed = manifest.items_of(where, labels=labels)
         self.classes = listed.classes
         pairs = list(zip(manifest.of_items(listed.items, progress), listed.items, strict=True))
@@ -168,8 +166,7 @@ class VideoFiles:
 
     def _frames_of(self, entry: manifest.Entry) -> tuple[int, int]:
         """First frame of the span and the one after its last."""
-        first, end = (math.ceil(entry.frames * part - 1e-9) for part in self.span)
-        return first, end
+        return spans.ends(entry.frames, self.span)
 
     def __len__(self) -> int:
         return int(self._ends[-1])

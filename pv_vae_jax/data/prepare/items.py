@@ -13,9 +13,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from pv_vae_jax.core import storage
-from pv_vae_jax.data import manifest, tfds_source
-
-DIGITS = 13  # hexadecimal digits of a fraction of 52 bits
+from pv_vae_jax.data import manifest, spans, tfds_source
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,7 +144,7 @@ def of_tfds(
 
 def fraction(text: str) -> float:
     """sha256 of a text as a fraction in [0, 1)."""
-    return int(hashlib.sha256(text.encode()).hexdigest()[:DIGITS], 16) / 16**DIGITS
+    return spans.fraction(hashlib.sha256(text.encode()).hexdigest())
 
 
 def split_of(key: str, share: float) -> str:
