@@ -9,6 +9,7 @@ Every pixel format comes out as uint8 RGB, upright as the file's display matrix 
 """
 
 import contextlib
+import dataclasses
 import fractions
 import io
 import itertools
@@ -24,7 +25,20 @@ from pv_vae_jax.data.clips import ClipError
 
 # What PyAV raises at films that are damaged, foreign or out of reach.
 FAILURES = (av.FFmpegError, OSError, IndexError, ValueError)
-ENCODER = {"crf": "12", "preset": "medium"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoding:
+    """How a film is written: the format of the container, the codec, and its options."""
+
+    container: str
+    codec: str
+    options: dict[str, str]
+
+
+MP4 = Encoding("mp4", "libx264", {"crf": "12", "preset": "medium"})
+VP9 = {"crf": "16", "b": "0", "deadline": "good", "cpu-used": "3", "row-mt": "1"}
+WEBM = Encoding("webm", "libvpx-vp9", VP9)
 
 
 @contextlib.contextmanager
@@ -181,22 +195,27 @@ def rate_of(path: str | os.PathLike) -> float:
         raise ClipError(os.fspath(path), reason_of(error)) from error
 
 
-def write(path: str | os.PathLike, chunks: Iterable[np.ndarray], rate: float = 25) -> None:
-    """Writes an MP4 (H.264, yuv420p); odd sizes gain a row or column by repeating the edge.
+def write(
+    path: str | os.PathLike, chunks: Iterable[np.ndarray], rate: float = 25, kind: Encoding = MP4
+) -> int:
+    """Writes a film (yuv420p); odd sizes gain a row or column by repeating the edge.
 
     Args:
       path: the file, or a URL; its folder is made.
       chunks: uint8 RGB ``[n, H, W, 3]`` each, all of one size; one array of all frames in a list.
       rate: frames per second.
+      kind: MP4 in H.264, or WEBM in VP9.
+
+    Returns:
+      how many frames were written.
 
     Raises:
       ValueError: no frames, or not uint8 ``[n, H, W, 3]``.
     """
     written = 0
-    with storage.whole(path) as partial, av.open(str(partial), "w", format="mp4") as container:
-        stream = container.add_stream(
-            "libx264", rate=fractions.Fraction(rate).limit_denominator(1001), options=ENCODER
-        )
+    with storage.whole(path) as partial, av.open(str(partial), "w", kind.container) as container:
+        exact = fractions.Fraction(rate).limit_denominator(1001)
+        stream = container.add_stream(kind.codec, rate=exact, options=kind.options)
         stream.pix_fmt = "yuv420p"
         for chunk in chunks:
             if chunk.dtype != np.uint8 or chunk.ndim != 4 or chunk.shape[-1] != 3:
@@ -214,3 +233,4 @@ def write(path: str | os.PathLike, chunks: Iterable[np.ndarray], rate: float = 2
         if not written:
             raise ValueError(f"no frames to write to {path}.")
         container.mux(stream.encode(None))
+    return written
