@@ -20,8 +20,9 @@ import PIL.Image
 import PIL.ImageOps
 
 from pv_vae_jax.core import storage
-from pv_vae_jax.data import manifest, spans
+from pv_vae_jax.data import listing, manifest, spans
 from pv_vae_jax.data.clips import Clip, ClipError, Draw
+from pv_vae_jax.data.entry import Entry, Kind
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 HEAD = 2**16  # bytes that are hashed
@@ -43,15 +44,15 @@ def reason_of(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error).lower() or type(error).__name__
 
 
-def probe(path: str | os.PathLike) -> manifest.Entry:
+def probe(path: str | os.PathLike) -> Entry:
     """What is known of one picture from its header; a bad one has a ``reason``, nothing raises.
 
     Pixels that break off behind a good header are met by :func:`read`.
     """
     path = storage.absolute(path)
-    entry = manifest.Entry(path)
+    entry = Entry(path)
     try:
-        entry = manifest.Entry(path, *storage.stat(path))
+        entry = Entry(path, *storage.stat(path))
         if not entry.size:
             return dataclasses.replace(entry, reason="empty file")
         with storage.opened(path) as file:
@@ -68,7 +69,7 @@ def probe(path: str | os.PathLike) -> manifest.Entry:
     return dataclasses.replace(entry, frames=1, digest=digest)
 
 
-PICTURES = manifest.Kind("picture", EXTENSIONS, probe)
+PICTURES = Kind("picture", EXTENSIONS, probe)
 
 
 def read(picture: str | os.PathLike | bytes, least: int = 2**30, name: str = "") -> np.ndarray:
@@ -127,7 +128,7 @@ class ImageFiles:
           ValueError: an unreadable list, or a span out of range.
         """
         span = spans.checked(span)
-        listed = manifest.items_of(where, PICTURES, labels)
+        listed = listing.of(where, PICTURES, labels)
         entries = manifest.of_items(listed.items, progress, PICTURES)
         self.classes = listed.classes
         self.refused = {entry.path: entry.reason for entry in entries if entry.reason}

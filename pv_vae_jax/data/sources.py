@@ -19,8 +19,10 @@ import numpy as np
 
 from pv_vae_jax.data import listing, manifest, photographs, rendered, slots, spans, video_files
 from pv_vae_jax.data.clips import Clip, Draw
+from pv_vae_jax.data.entry import Entry
+from pv_vae_jax.data.video_probe import VIDEOS
 
-Pair = tuple[manifest.Entry, listing.Item]
+Pair = tuple[Entry, listing.Item]
 
 
 class Source(Protocol):
@@ -137,7 +139,7 @@ class VideoFiles:
         if every < 1:
             raise ValueError(f"every is a number of frames from 1, got {every}.")
         self.where, self.every = where, every
-        listed = manifest.items_of(where, labels=labels)
+        listed = listing.of(where, VIDEOS, labels)
         self.classes = listed.classes
         pairs = list(zip(manifest.of_items(listed.items, progress), listed.items, strict=True))
         self.refused = {entry.path: entry.reason for entry, _ in pairs if entry.reason}
@@ -164,7 +166,7 @@ class VideoFiles:
         text = json.dumps([self.span, self.every, self.classes, files])
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def _frames_of(self, entry: manifest.Entry) -> tuple[int, int]:
+    def _frames_of(self, entry: Entry) -> tuple[int, int]:
         """First frame of the span and the one after its last."""
         return spans.ends(entry.frames, self.span)
 
@@ -193,7 +195,7 @@ class VideoFiles:
         )
         return other
 
-    def frame_numbers(self, j: int, draw: Draw, frames: int) -> tuple[manifest.Entry, np.ndarray]:
+    def frame_numbers(self, j: int, draw: Draw, frames: int) -> tuple[Entry, np.ndarray]:
         """The file of clip ``j`` and its frames, equation (1); the stride is reduced to fit."""
         number, slot, count = slots.place(self._ends, j)
         entry = self.entries[number]

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from pv_vae_jax.core import storage
-from pv_vae_jax.data import images, manifest, slots, spans, video_files
+from pv_vae_jax.data import images, slots, spans, video_files, video_probe
 from pv_vae_jax.data.clips import Clip, ClipError, Draw
 
 CAPTIONS = ("caption", "text", "description", "title")
@@ -140,7 +140,7 @@ class TFDS:
 
 def _time_stamps(film: bytes, name: str) -> tuple[list[int], str]:
     try:
-        return manifest.time_stamps(film)
+        return video_probe.time_stamps(film)
     except video_files.FAILURES as error:
         raise ClipError(name, video_files.reason_of(error)) from error
 

@@ -106,7 +106,7 @@ def read(
 
     Args:
       path: a video file, its URL, or its bytes.
-      pts: increasing presentation time stamps in units of the stream (data/manifest.py).
+      pts: increasing presentation time stamps in units of the stream (data/entry.py).
       threads: of the decoder; 0 for as many as there are cores.
       name: of the film in errors, its path by default.
 

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import itertools
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 from pv_vae_jax.core import arrays, storage
 from pv_vae_jax.data import images, manifest, sources, video_files
 from pv_vae_jax.data.clips import Draw
+from pv_vae_jax.data.video_probe import VIDEOS
 from tests.data import films
 
 BUCKETS = itertools.count()
@@ -101,15 +103,17 @@ def test_clips_and_pictures_are_read_from_a_url_as_from_a_path(tmp_path, bucket)
             assert one.label == other.label
 
 
-def test_files_at_a_url_are_probed_once_and_again_when_they_change(bucket, monkeypatch):
+def test_files_at_a_url_are_probed_once_and_again_when_they_change(bucket):
     for name, frames in (("a", 5), ("b", 6)):
         video_files.write(f"{bucket}/{name}.mp4", [films.numbered(frames)])
-    probed, probe = [], manifest.probe
-    monkeypatch.setattr(manifest, "probe", lambda path: probed.append(path[-5:]) or probe(path))
-    assert [entry.frames for entry in manifest.of(bucket)] == [5, 6]
-    assert [entry.frames for entry in manifest.of(bucket)] == [5, 6]
+    probed = []
+    kind = dataclasses.replace(
+        VIDEOS, probe=lambda path: probed.append(path[-5:]) or VIDEOS.probe(path)
+    )
+    assert [entry.frames for entry in manifest.of(bucket, kind=kind)] == [5, 6]
+    assert [entry.frames for entry in manifest.of(bucket, kind=kind)] == [5, 6]
     video_files.write(f"{bucket}/b.mp4", [films.numbered(7)])
-    assert [entry.frames for entry in manifest.of(bucket)] == [5, 7]
+    assert [entry.frames for entry in manifest.of(bucket, kind=kind)] == [5, 7]
     assert probed == ["a.mp4", "b.mp4", "b.mp4"]
 
 

@@ -13,7 +13,8 @@ import os
 from collections.abc import Mapping, Sequence
 
 from pv_vae_jax.core import storage
-from pv_vae_jax.data import manifest, spans, tfds_source
+from pv_vae_jax.data import listing, spans, tfds_source
+from pv_vae_jax.data.video_probe import VIDEOS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +80,7 @@ def of(
     if isinstance(where, str | os.PathLike):
         root = storage.absolute(os.path.expanduser(where)).rstrip("/")
         root = root if storage.is_folder(root) else root.rpartition("/")[0]
-    listed = manifest.items_of(where, labels=labels)
+    listed = listing.of(where, VIDEOS, labels)
     found = [
         Item(
             i.path,

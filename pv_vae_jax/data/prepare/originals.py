@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from pv_vae_jax.core import storage
-from pv_vae_jax.data import images, manifest, tfds_source, video_files
+from pv_vae_jax.data import images, tfds_source, video_files, video_probe
 from pv_vae_jax.data.clips import ClipError
+from pv_vae_jax.data.entry import Entry
 from pv_vae_jax.data.prepare import items
 
 
@@ -37,8 +38,8 @@ def decoded(film: str | os.PathLike | bytes, name: str) -> Iterator[np.ndarray |
         raise ClipError(name, video_files.reason_of(error)) from error
 
 
-def _probed(film: str | bytes, name: str) -> manifest.Entry:
-    entry = manifest.probe(film)
+def _probed(film: str | bytes, name: str) -> Entry:
+    entry = video_probe.probe(film)
     if entry.reason:
         raise ClipError(name, entry.reason)
     return entry
