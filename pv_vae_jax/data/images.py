@@ -107,6 +107,8 @@ def _rgb(image: PIL.Image.Image) -> np.ndarray:
 class ImageFiles:
     """Pictures of any size and colour type as clips of one frame (data/sources.py's protocol)."""
 
+    sha256: str = ""
+
     def __init__(
         self,
         where: str | os.PathLike | Sequence[str | os.PathLike],

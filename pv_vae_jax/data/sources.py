@@ -8,12 +8,13 @@ A video file counts for as many clips as it has whole ``every`` frames (at least
 so an epoch passes each part of each file about once, whatever the lengths of the files.
 """
 
+import copy
 import dataclasses
 import hashlib
 import json
 import os
 from collections.abc import Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -28,10 +29,15 @@ Pair = tuple[Entry, listing.Item]
 class Source(Protocol):
     """A number of clips, each made on demand.
 
-    A source whose labels have names has them in order as ``classes``, too.
+    Attributes:
+      refused: what cannot be used, name to reason.
+      classes: the names of the labels by number; () where labels have none.
+      sha256: of what the clips are made from, hexadecimal; "" where that is not known.
     """
 
-    refused: dict[str, str]  # name to reason, of what cannot be used
+    refused: dict[str, str]
+    classes: tuple[str, ...]
+    sha256: str
 
     def __len__(self) -> int:
         """How many clips there are in an epoch."""
@@ -56,6 +62,9 @@ class Rendered:
     split: str = "train"
     clips: int = 1_000_000
     world: str = "photographs"
+
+    classes: ClassVar[tuple[str, ...]] = ()
+    sha256: ClassVar[str] = ""
 
     def __post_init__(self):
         photographs.names_of(self.split)
@@ -90,6 +99,9 @@ class Spread:
       refused: that of the source.
       order: the clips.
     """
+
+    classes: tuple[str, ...] = ()
+    sha256: str = ""
 
     def __init__(self, source: Source, count: int):
         """Takes ``count`` clips, or all if there are fewer."""
@@ -183,9 +195,7 @@ class VideoFiles:
                 short[entry.path] = (
                     f"too short: {end - first} frames{part} where {frames} are needed"
                 )
-        other = object.__new__(VideoFiles)
-        other.where, other.span, other.every = self.where, self.span, self.every
-        other.classes = self.classes
+        other = copy.copy(self)
         other.refused = {**self.refused, **short}
         pairs = zip(self.entries, self._items, strict=True)
         other._hold(

@@ -44,6 +44,7 @@ class TFDS:
     """
 
     refused: dict[str, str] = {}
+    sha256: str = ""
 
     def __init__(
         self,
