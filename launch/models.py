@@ -127,6 +127,6 @@ def load(name: str, weights: str | None = None) -> tuple[Any, dict[str, Any]]:
 
 
 def _about(path: str) -> dict[str, Any]:
-    from pv_vae_jax.pretrained import packages
+    from pv_vae_jax.core import storage
 
-    return {"file": path, "sha256": packages.sha256_of(path), "trained": True}
+    return {"file": path, "sha256": storage.sha256(path), "trained": True}

@@ -128,7 +128,7 @@ def _sources(args: argparse.Namespace, span: int) -> tuple[dict[str, Any], dict[
             f"no video is long enough for --frames {args.frames} --stride {args.stride} in each of "
             f"its parts, train and held_out (--held_out {args.held_out}; 0 for none): {error}"
         ) from error
-    versions = [source.sha256 for source in found.values() if hasattr(source, "sha256")]
+    versions = [digest for source in found.values() if (digest := source.sha256)]
     return found, about | {"version": versions}
 
 

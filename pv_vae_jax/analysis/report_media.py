@@ -8,7 +8,6 @@ Equal films, such as the original of two models, are one file; what is there is 
 """
 
 import dataclasses
-import fractions
 import hashlib
 import re
 from typing import Any
@@ -19,7 +18,6 @@ from pv_vae_jax.core import storage
 from pv_vae_jax.data import video_files
 from pv_vae_jax.data.clips import ClipError
 
-VP9 = {"crf": "16", "b": "0", "deadline": "good", "cpu-used": "3", "row-mt": "1"}
 CHUNK = 32  # frames decoded at once
 
 
@@ -43,7 +41,7 @@ class Film:
 def has_vp9() -> bool:
     """Whether this PyAV writes VP9."""
     try:
-        av.Codec("libvpx-vp9", "w")
+        av.Codec(video_files.WEBM.codec, "w")
     except ValueError:  # av.codec.codec.UnknownCodecError is one
         return False
     return True
@@ -67,10 +65,12 @@ class Media:
         except FileNotFoundError as error:
             raise ClipError(str(path), "no such file") from error
         stem = f"media/{hashlib.sha256(content).hexdigest()[:16]}"
-        frames, (width, height) = 0, _checked(content, path)
-        webm = self.out / f"{stem}.webm"
-        for chunk in _encoded(path, webm) if self._wanted(webm) else _decoded(path):
-            frames += chunk
+        width, height = _checked(content, path)
+        webm, chunks = self.out / f"{stem}.webm", video_files.iterate(path, CHUNK)
+        if self._wanted(webm):
+            frames = video_files.write(webm, chunks, video_files.rate_of(path), video_files.WEBM)
+        else:  # its end is decoded too
+            frames = sum(map(len, chunks))
         self._copy(f"{stem}.mp4", content)
         kinds = ("mp4", "webm") if self.vp9 else ("mp4",)
         return Film(tuple((f"{stem}.{kind}", f"video/{kind}") for kind in kinds),
@@ -111,23 +111,3 @@ def _checked(content: bytes, path: Any) -> tuple[int, int]:
             return codec.width, codec.height
     except video_files.FAILURES as error:
         raise ClipError(str(path), video_files.reason_of(error)) from error
-
-
-def _decoded(path: Any):
-    """The number of frames of each chunk, all of them decoded."""
-    for chunk in video_files.iterate(path, CHUNK):
-        yield len(chunk)
-
-
-def _encoded(path: Any, webm: Any):
-    """The same, writing them in VP9."""
-    rate = fractions.Fraction(video_files.rate_of(path)).limit_denominator(1001)
-    with storage.whole(webm) as partial, av.open(str(partial), "w", format="webm") as container:
-        stream = container.add_stream("libvpx-vp9", rate=rate, options=VP9)
-        stream.pix_fmt = "yuv420p"
-        for chunk in video_files.iterate(path, CHUNK):
-            stream.height, stream.width = chunk.shape[1:3]
-            for frame in chunk:
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-            yield len(chunk)
-        container.mux(stream.encode(None))

@@ -161,6 +161,12 @@ def read(where: Where) -> bytes:
         return system.cat_file(name)
 
 
+def sha256(where: Where) -> str:
+    """The sha256 of a file, in hexadecimal digits; errors as :func:`opened`."""
+    with opened(where) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 @contextlib.contextmanager
 def here(where: Where) -> Iterator[pathlib.Path]:
     """A file as a path of this machine, for libraries that take nothing else."""

@@ -20,11 +20,12 @@ import PIL.Image
 import PIL.ImageOps
 
 from pv_vae_jax.core import storage
-from pv_vae_jax.data import manifest
+from pv_vae_jax.data import listing, manifest, spans
 from pv_vae_jax.data.clips import Clip, ClipError, Draw
+from pv_vae_jax.data.entry import Entry, Kind
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
-HEAD, DIGITS = 2**16, 13  # bytes that are hashed, hexadecimal digits that are kept
+HEAD = 2**16  # bytes that are hashed
 # What Pillow raises at files that are damaged, foreign or too large.
 FAILURES = (
     OSError, SyntaxError, ValueError, EOFError, IndexError,
@@ -43,15 +44,15 @@ def reason_of(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error).lower() or type(error).__name__
 
 
-def probe(path: str | os.PathLike) -> manifest.Entry:
+def probe(path: str | os.PathLike) -> Entry:
     """What is known of one picture from its header; a bad one has a ``reason``, nothing raises.
 
     Pixels that break off behind a good header are met by :func:`read`.
     """
     path = storage.absolute(path)
-    entry = manifest.Entry(path)
+    entry = Entry(path)
     try:
-        entry = manifest.Entry(path, *storage.stat(path))
+        entry = Entry(path, *storage.stat(path))
         if not entry.size:
             return dataclasses.replace(entry, reason="empty file")
         with storage.opened(path) as file:
@@ -64,11 +65,11 @@ def probe(path: str | os.PathLike) -> manifest.Entry:
                 )
     except FAILURES as error:
         return dataclasses.replace(entry, reason=reason_of(error))
-    digest = content.hexdigest()[:DIGITS]
+    digest = content.hexdigest()[: spans.DIGITS]
     return dataclasses.replace(entry, frames=1, digest=digest)
 
 
-PICTURES = manifest.Kind("picture", EXTENSIONS, probe)
+PICTURES = Kind("picture", EXTENSIONS, probe)
 
 
 def read(picture: str | os.PathLike | bytes, least: int = 2**30, name: str = "") -> np.ndarray:
@@ -106,6 +107,8 @@ def _rgb(image: PIL.Image.Image) -> np.ndarray:
 class ImageFiles:
     """Pictures of any size and colour type as clips of one frame (data/sources.py's protocol)."""
 
+    sha256: str = ""
+
     def __init__(
         self,
         where: str | os.PathLike | Sequence[str | os.PathLike],
@@ -126,9 +129,8 @@ class ImageFiles:
           FileNotFoundError: nothing there, no usable picture, or none in the span.
           ValueError: an unreadable list, or a span out of range.
         """
-        if not 0.0 <= span[0] < span[1] <= 1.0:
-            raise ValueError(f"span is two fractions, 0 <= from < to <= 1, got {tuple(span)}.")
-        listed = manifest.items_of(where, PICTURES, labels)
+        span = spans.checked(span)
+        listed = listing.of(where, PICTURES, labels)
         entries = manifest.of_items(listed.items, progress, PICTURES)
         self.classes = listed.classes
         self.refused = {entry.path: entry.reason for entry in entries if entry.reason}
@@ -142,13 +144,11 @@ class ImageFiles:
                 f"none of {len(entries)} files at {where} is usable:\n{reasons}"
             )
         self._items = [
-            item
-            for item, entry in usable
-            if span[0] <= int(entry.digest, 16) / 16**DIGITS < span[1]
+            item for item, entry in usable if span[0] <= spans.fraction(entry.digest) < span[1]
         ]
         if not self._items:
             raise FileNotFoundError(
-                f"none of {len(usable)} pictures at {where} falls into the span {tuple(span)}: "
+                f"none of {len(usable)} pictures at {where} falls into the span {span}: "
                 "add pictures, or widen the span (data.held_out of a config)."
             )
 

@@ -22,6 +22,7 @@ import pathlib
 from collections.abc import Collection, Iterator, Sequence
 
 from pv_vae_jax.core import storage
+from pv_vae_jax.data.entry import Kind
 
 COLUMNS = ("path", "label", "caption")
 LABELS = ("", "folder", "file")
@@ -66,13 +67,12 @@ class _Row:
     stat: tuple[int, int] | None = None
 
 
-def of(where: Places, noun: str, extensions: Collection[str], labels: str = "") -> Listing:
+def of(where: Places, kind: Kind, labels: str = "") -> Listing:
     """The files of a folder, a list, one file, or a sequence of paths.
 
     Args:
       where: one of these; paths or URLs.
-      noun: what they are, for people: "video".
-      extensions: of the files, lower case, looked for in folders.
+      kind: of the files, by whose extensions they are looked for in folders.
       labels: "" for those of a list, "folder" or "file".
 
     Raises:
@@ -87,13 +87,15 @@ def of(where: Places, noun: str, extensions: Collection[str], labels: str = "") 
     else:
         place = storage.absolute(os.path.expanduser(where))
         if storage.is_folder(place):
-            root, rows = place, _of_folder(place, noun, extensions)
+            root, rows = place, _of_folder(place, kind)
         elif not storage.exists(place):
-            raise FileNotFoundError(f"no {noun} folder, list or file at {place}; check the path.")
-        elif _suffix(place) in extensions:
+            raise FileNotFoundError(
+                f"no {kind.noun} folder, list or file at {place}; check the path."
+            )
+        elif _suffix(place) in kind.extensions:
             rows = [_Row("", place)]
         else:
-            rows = _of_list(place, noun, extensions)
+            rows = _of_list(place, kind)
     if labels:
         rows = [_by_folder(row, root) for row in rows] if labels == "folder" else _by_file(rows)
         return _listing(rows, sorted({row.label for row in rows}))
@@ -104,24 +106,24 @@ def _suffix(path: str) -> str:
     return pathlib.PurePosixPath(path).suffix.lower()
 
 
-def _of_folder(folder: str, noun: str, extensions: Collection[str]) -> list[_Row]:
+def _of_folder(folder: str, kind: Kind) -> list[_Row]:
     files = storage.files_under(folder).items()
-    rows = [_Row("", name, stat=stat) for name, stat in files if _suffix(name) in extensions]
+    rows = [_Row("", name, stat=stat) for name, stat in files if _suffix(name) in kind.extensions]
     if not rows:
         raise FileNotFoundError(
-            f"the folder {folder} holds no {noun}; extensions looked for: "
-            f"{' '.join(sorted(extensions))}."
+            f"the folder {folder} holds no {kind.noun}; extensions looked for: "
+            f"{' '.join(sorted(kind.extensions))}."
         )
     return rows
 
 
-def _of_list(place: str, noun: str, extensions: Collection[str]) -> list[_Row]:
+def _of_list(place: str, kind: Kind) -> list[_Row]:
     try:
         text = storage.read(place).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"{place} is neither a {noun} ({' '.join(sorted(extensions))}) nor a readable text "
-            f"file with one path a line: {error}."
+            f"{place} is neither a {kind.noun} ({' '.join(sorted(kind.extensions))}) nor a "
+            f"readable text file with one path a line: {error}."
         ) from error
     read = {".csv": _table, ".tsv": _table, ".jsonl": _objects}.get(_suffix(place), _lines)
     rows = [

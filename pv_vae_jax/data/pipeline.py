@@ -73,7 +73,7 @@ class TrainingData(Batches):
                 raise ValueError(f"a source's weight is a whole number from 1, got {weight}.")
         self.sources = [source.of_length(frames) for source, _ in pairs]
         self.refused = {n: why for s in self.sources for n, why in s.refused.items()}
-        named = {type(s).__name__: getattr(s, "classes", ()) for s in self.sources}
+        named = {type(s).__name__: s.classes for s in self.sources}
         self.classes = {kind: tuple(names) for kind, names in named.items() if names}
         super().__init__(Schedule(buckets, seed), seed)
         self.frames, self.groups = frames, dims.groups_of(frames, temporal)

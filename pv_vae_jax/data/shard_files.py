@@ -8,7 +8,6 @@ cache when its first record is read (ArrayRecord wants a file of this machine), 
 """
 
 import dataclasses
-import hashlib
 import os
 import pathlib
 import resource
@@ -97,8 +96,7 @@ class ShardFiles:
         if not storage.is_url(self.folder) or path.exists():
             return
         with storage.here(storage.path(self.folder) / shard["name"]) as copy:
-            with copy.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+            found = storage.sha256(copy)
             if found != shard["sha256"]:
                 known = shard["sha256"][:16]
                 raise ValueError(f"sha256 is {found[:16]} where the index says {known}")

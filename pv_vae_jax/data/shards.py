@@ -5,6 +5,7 @@ that are wanted; a clip lies within one record, so it never crosses a cut.  Whic
 and how long, is known from the index (data/shard_index.py).
 """
 
+import copy
 import os
 
 import numpy as np
@@ -61,8 +62,7 @@ class Shards:
           ValueError: all records are shorter.
         """
         fits = self._lengths >= frames
-        other = object.__new__(Shards)
-        other.__dict__.update(self.__dict__)
+        other = copy.copy(self)
         if fits.all():
             return other
         short = int((~fits).sum())

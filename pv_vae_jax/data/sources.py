@@ -8,29 +8,36 @@ A video file counts for as many clips as it has whole ``every`` frames (at least
 so an epoch passes each part of each file about once, whatever the lengths of the files.
 """
 
+import copy
 import dataclasses
 import hashlib
 import json
-import math
 import os
 from collections.abc import Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
-from pv_vae_jax.data import listing, manifest, photographs, rendered, slots, video_files
+from pv_vae_jax.data import listing, manifest, photographs, rendered, slots, spans, video_files
 from pv_vae_jax.data.clips import Clip, Draw
+from pv_vae_jax.data.entry import Entry
+from pv_vae_jax.data.video_probe import VIDEOS
 
-Pair = tuple[manifest.Entry, listing.Item]
+Pair = tuple[Entry, listing.Item]
 
 
 class Source(Protocol):
     """A number of clips, each made on demand.
 
-    A source whose labels have names has them in order as ``classes``, too.
+    Attributes:
+      refused: what cannot be used, name to reason.
+      classes: the names of the labels by number; () where labels have none.
+      sha256: of what the clips are made from, hexadecimal; "" where that is not known.
     """
 
-    refused: dict[str, str]  # name to reason, of what cannot be used
+    refused: dict[str, str]
+    classes: tuple[str, ...]
+    sha256: str
 
     def __len__(self) -> int:
         """How many clips there are in an epoch."""
@@ -55,6 +62,9 @@ class Rendered:
     split: str = "train"
     clips: int = 1_000_000
     world: str = "photographs"
+
+    classes: ClassVar[tuple[str, ...]] = ()
+    sha256: ClassVar[str] = ""
 
     def __post_init__(self):
         photographs.names_of(self.split)
@@ -89,6 +99,9 @@ class Spread:
       refused: that of the source.
       order: the clips.
     """
+
+    classes: tuple[str, ...] = ()
+    sha256: str = ""
 
     def __init__(self, source: Source, count: int):
         """Takes ``count`` clips, or all if there are fewer."""
@@ -134,12 +147,11 @@ class VideoFiles:
           FileNotFoundError: nothing there, or no usable video; the message lists the reasons.
           ValueError: an unreadable list, or a span or ``every`` out of range.
         """
-        if not 0.0 <= span[0] < span[1] <= 1.0:
-            raise ValueError(f"span is two fractions, 0 <= from < to <= 1, got {tuple(span)}.")
+        self.span = spans.checked(span)
         if every < 1:
             raise ValueError(f"every is a number of frames from 1, got {every}.")
-        self.where, self.span, self.every = where, tuple(span), every
-        listed = manifest.items_of(where, labels=labels)
+        self.where, self.every = where, every
+        listed = listing.of(where, VIDEOS, labels)
         self.classes = listed.classes
         pairs = list(zip(manifest.of_items(listed.items, progress), listed.items, strict=True))
         self.refused = {entry.path: entry.reason for entry, _ in pairs if entry.reason}
@@ -166,10 +178,9 @@ class VideoFiles:
         text = json.dumps([self.span, self.every, self.classes, files])
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def _frames_of(self, entry: manifest.Entry) -> tuple[int, int]:
+    def _frames_of(self, entry: Entry) -> tuple[int, int]:
         """First frame of the span and the one after its last."""
-        first, end = (math.ceil(entry.frames * part - 1e-9) for part in self.span)
-        return first, end
+        return spans.ends(entry.frames, self.span)
 
     def __len__(self) -> int:
         return int(self._ends[-1])
@@ -184,9 +195,7 @@ class VideoFiles:
                 short[entry.path] = (
                     f"too short: {end - first} frames{part} where {frames} are needed"
                 )
-        other = object.__new__(VideoFiles)
-        other.where, other.span, other.every = self.where, self.span, self.every
-        other.classes = self.classes
+        other = copy.copy(self)
         other.refused = {**self.refused, **short}
         pairs = zip(self.entries, self._items, strict=True)
         other._hold(
@@ -196,7 +205,7 @@ class VideoFiles:
         )
         return other
 
-    def frame_numbers(self, j: int, draw: Draw, frames: int) -> tuple[manifest.Entry, np.ndarray]:
+    def frame_numbers(self, j: int, draw: Draw, frames: int) -> tuple[Entry, np.ndarray]:
         """The file of clip ``j`` and its frames, equation (1); the stride is reduced to fit."""
         number, slot, count = slots.place(self._ends, j)
         entry = self.entries[number]

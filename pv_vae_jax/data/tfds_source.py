@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from pv_vae_jax.core import storage
-from pv_vae_jax.data import images, manifest, slots, video_files
+from pv_vae_jax.data import images, slots, spans, video_files, video_probe
 from pv_vae_jax.data.clips import Clip, ClipError, Draw
 
 CAPTIONS = ("caption", "text", "description", "title")
@@ -44,6 +44,7 @@ class TFDS:
     """
 
     refused: dict[str, str] = {}
+    sha256: str = ""
 
     def __init__(
         self,
@@ -64,8 +65,7 @@ class TFDS:
           FileNotFoundError: it is not prepared.
           ValueError: no such data set, split or feature; another file format; no example in span.
         """
-        if not 0.0 <= span[0] < span[1] <= 1.0:
-            raise ValueError(f"span is two fractions, 0 <= from < to <= 1, got {tuple(span)}.")
+        span = spans.checked(span)
         self.name, self.split = name, split
         builder = _opened(name)
         self.full_name = builder.info.full_name
@@ -75,13 +75,13 @@ class TFDS:
         label = known.get(self.roles["label"])
         self.classes = tuple(getattr(label, "names", None) or ())
         self._data = _data_source(builder, name, split, self.roles["pixels"], self.kind)
-        first, end = (math.ceil(len(self._data) * part - 1e-9) for part in span)
+        first, end = spans.ends(len(self._data), span)
         self._first, self._clips = first, end - first
         self.bytes_of_example = builder.info.splits[split].num_bytes // max(1, len(self._data))
         if not self._clips:
             raise ValueError(
                 f"{name}: of the {len(self._data)} examples of {split} none is in the span "
-                f"{tuple(span)}; widen it (data.held_out of a config)."
+                f"{span}; widen it (data.held_out of a config)."
             )
 
     def __len__(self) -> int:
@@ -141,7 +141,7 @@ class TFDS:
 
 def _time_stamps(film: bytes, name: str) -> tuple[list[int], str]:
     try:
-        return manifest.time_stamps(film)
+        return video_probe.time_stamps(film)
     except video_files.FAILURES as error:
         raise ClipError(name, video_files.reason_of(error)) from error
 

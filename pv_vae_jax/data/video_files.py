@@ -9,6 +9,7 @@ Every pixel format comes out as uint8 RGB, upright as the file's display matrix 
 """
 
 import contextlib
+import dataclasses
 import fractions
 import io
 import itertools
@@ -24,7 +25,20 @@ from pv_vae_jax.data.clips import ClipError
 
 # What PyAV raises at films that are damaged, foreign or out of reach.
 FAILURES = (av.FFmpegError, OSError, IndexError, ValueError)
-ENCODER = {"crf": "12", "preset": "medium"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoding:
+    """How a film is written: the format of the container, the codec, and its options."""
+
+    container: str
+    codec: str
+    options: dict[str, str]
+
+
+MP4 = Encoding("mp4", "libx264", {"crf": "12", "preset": "medium"})
+VP9 = {"crf": "16", "b": "0", "deadline": "good", "cpu-used": "3", "row-mt": "1"}
+WEBM = Encoding("webm", "libvpx-vp9", VP9)
 
 
 @contextlib.contextmanager
@@ -71,10 +85,18 @@ def in_order(film: str | os.PathLike | bytes, count: int = 32) -> bool:
     return all(one < other for one, other in itertools.pairwise(known))
 
 
-def _decoded_from(container, stream, pts: int | None) -> Iterator[av.VideoFrame]:
+def with_damage(frames: Iterable[av.VideoFrame]) -> Iterator[tuple[av.VideoFrame, bool]]:
+    """Each frame and whether it is damaged: a corrupt one spoils those up to a keyframe."""
+    damaged = False
+    for frame in frames:
+        damaged = frame.is_corrupt or (damaged and not frame.key_frame)
+        yield frame, damaged
+
+
+def _decoded_from(container, stream, pts: int | None) -> Iterator[tuple[av.VideoFrame, bool]]:
     if pts is not None:
         container.seek(max(0, pts), stream=stream, backward=True)
-    yield from container.decode(stream)
+    yield from with_damage(container.decode(stream))
 
 
 def read(
@@ -84,7 +106,7 @@ def read(
 
     Args:
       path: a video file, its URL, or its bytes.
-      pts: increasing presentation time stamps in units of the stream (data/manifest.py).
+      pts: increasing presentation time stamps in units of the stream (data/entry.py).
       threads: of the decoder; 0 for as many as there are cores.
       name: of the film in errors, its path by default.
 
@@ -98,14 +120,13 @@ def read(
                 stream = container.streams.video[0]
                 stream.codec_context.thread_count = threads
                 second = round(1 / stream.time_base)
-                start, damaged = (pts[0], pts[0] - second, None)[tries], False
-                for frame in _decoded_from(container, stream, start):
-                    damaged = frame.is_corrupt or (damaged and not frame.key_frame)
+                start = (pts[0], pts[0] - second, None)[tries]
+                for frame, is_damaged in _decoded_from(container, stream, start):
                     if frame.pts is None or frame.pts < pts[found]:
                         continue
                     if frame.pts > pts[found]:
                         break
-                    if damaged:  # a corrupt frame spoils those after it, up to a keyframe
+                    if is_damaged:
                         raise ClipError(name, f"corrupt data before pts {frame.pts}")
                     yield upright(frame)
                     found += 1
@@ -155,7 +176,7 @@ def iterate(path: str | os.PathLike, chunk: int) -> Iterator[np.ndarray]:
                 if len(frames) == chunk:
                     yield np.stack(frames)
                     frames = []
-    except (av.FFmpegError, OSError, IndexError) as error:
+    except FAILURES as error:
         raise ClipError(os.fspath(path), reason_of(error)) from error
     if frames:
         yield np.stack(frames)
@@ -170,26 +191,31 @@ def rate_of(path: str | os.PathLike) -> float:
     try:
         with container_of(path) as container:
             return float(container.streams.video[0].average_rate or 25)
-    except (av.FFmpegError, OSError, IndexError) as error:
+    except FAILURES as error:
         raise ClipError(os.fspath(path), reason_of(error)) from error
 
 
-def write(path: str | os.PathLike, chunks: Iterable[np.ndarray], rate: float = 25) -> None:
-    """Writes an MP4 (H.264, yuv420p); odd sizes gain a row or column by repeating the edge.
+def write(
+    path: str | os.PathLike, chunks: Iterable[np.ndarray], rate: float = 25, kind: Encoding = MP4
+) -> int:
+    """Writes a film (yuv420p); odd sizes gain a row or column by repeating the edge.
 
     Args:
       path: the file, or a URL; its folder is made.
       chunks: uint8 RGB ``[n, H, W, 3]`` each, all of one size; one array of all frames in a list.
       rate: frames per second.
+      kind: MP4 in H.264, or WEBM in VP9.
+
+    Returns:
+      how many frames were written.
 
     Raises:
       ValueError: no frames, or not uint8 ``[n, H, W, 3]``.
     """
     written = 0
-    with storage.whole(path) as partial, av.open(str(partial), "w", format="mp4") as container:
-        stream = container.add_stream(
-            "libx264", rate=fractions.Fraction(rate).limit_denominator(1001), options=ENCODER
-        )
+    with storage.whole(path) as partial, av.open(str(partial), "w", kind.container) as container:
+        exact = fractions.Fraction(rate).limit_denominator(1001)
+        stream = container.add_stream(kind.codec, rate=exact, options=kind.options)
         stream.pix_fmt = "yuv420p"
         for chunk in chunks:
             if chunk.dtype != np.uint8 or chunk.ndim != 4 or chunk.shape[-1] != 3:
@@ -207,3 +233,4 @@ def write(path: str | os.PathLike, chunks: Iterable[np.ndarray], rate: float = 2
         if not written:
             raise ValueError(f"no frames to write to {path}.")
         container.mux(stream.encode(None))
+    return written

@@ -15,8 +15,8 @@ import numpy as np
 from pv_vae_jax.core import dims, storage
 from pv_vae_jax.data import latent_films, video_files
 from pv_vae_jax.data.clips import ClipError
+from pv_vae_jax.data.entry import Entry
 from pv_vae_jax.data.latent_films import LatentFilm
-from pv_vae_jax.data.manifest import Entry
 from pv_vae_jax.evaluation import any_size
 from pv_vae_jax.evaluation.reconstruction import Form, frames_of
 from pv_vae_jax.models import identity

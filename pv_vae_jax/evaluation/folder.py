@@ -11,7 +11,7 @@ import tqdm
 
 from pv_vae_jax.core import dims
 from pv_vae_jax.data.clips import ClipError
-from pv_vae_jax.data.manifest import Entry
+from pv_vae_jax.data.entry import Entry
 from pv_vae_jax.evaluation import any_size
 from pv_vae_jax.evaluation.reconstruction import Form, reconstruct_file
 from pv_vae_jax.interface import LatentSpec

@@ -18,7 +18,7 @@ import numpy as np
 from pv_vae_jax.core import dims, storage
 from pv_vae_jax.data import video_files
 from pv_vae_jax.data.clips import ClipError
-from pv_vae_jax.data.manifest import Entry
+from pv_vae_jax.data.entry import Entry
 from pv_vae_jax.evaluation import any_size, baselines, held_out, pictures
 from pv_vae_jax.metrics import fidelity
 from pv_vae_jax.models.video_vae import VideoVAE

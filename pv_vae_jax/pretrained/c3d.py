@@ -24,8 +24,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pv_vae_jax.core import trees
-from pv_vae_jax.pretrained import c3d_network, c3d_weights, judge, packages, torch_files
+from pv_vae_jax.core import storage, trees
+from pv_vae_jax.pretrained import c3d_network, c3d_weights, judge, torch_files
 
 NAME = "c3d-ucf101"
 MEAN = (90.25, 97.66, 101.41)  # blue, green, red: the average of TGAN's file
@@ -105,7 +105,7 @@ def load(
     params = {name: jnp.asarray(value) for name, value in arrays.items()}
     return judge.Judge(
         name=NAME,
-        sha256=packages.sha256_of(file),
+        sha256=storage.sha256(file),
         prepared=f"first 16 frames, {_PREPARED[way]}, BGR in [0, 255] less {told}",
         least_frames=c3d_network.FRAMES,
         features=network.classes,
@@ -128,4 +128,4 @@ def _mean(mean: str | os.PathLike | Sequence[float], way: Way) -> tuple[np.ndarr
     side = c3d_network.SIDE
     top, left = (ROWS - side) // 2, (COLUMNS - side) // 2 if way == "c3d" else (ROWS - side) // 2
     cropped = state["mean"].reshape(size)[:, :, top : top + side, left : left + side]
-    return np.float32(cropped).transpose(1, 2, 3, 0), f"the mean {packages.sha256_of(mean)[:16]}"
+    return np.float32(cropped).transpose(1, 2, 3, 0), f"the mean {storage.sha256(mean)[:16]}"

@@ -63,12 +63,6 @@ class Refused(Exception):
     """A checksum does not hold."""
 
 
-def sha256_of(path: pathlib.Path) -> str:
-    """The sha256 of a file, in hexadecimal digits."""
-    with storage.opened(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _plain(name: str) -> str:
     """``c`` of ``a.zip!b/c``, and of ``b/c``."""
     return pathlib.PurePosixPath(name.rpartition("!")[2]).name
@@ -79,7 +73,7 @@ def missing(package: Package, folder: pathlib.Path) -> list[str]:
     return [
         name
         for name, wanted in package.files.items()
-        if not storage.exists(path := folder / _plain(name)) or sha256_of(path) != wanted
+        if not storage.exists(path := folder / _plain(name)) or storage.sha256(path) != wanted
     ]
 
 

@@ -15,7 +15,6 @@ Every element that (1) can reach is checked to lie inside its storage.  A name s
 """
 
 import collections
-import hashlib
 import io
 import os
 import pathlib
@@ -136,8 +135,7 @@ def _check_name(path: pathlib.Path) -> None:
     digits = re.search(r"-([0-9a-f]{8,64})$", path.stem)
     if digits is None:
         return
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = storage.sha256(path)
     if not found.startswith(digits[1]):
         raise ValueError(
             f"{path} has sha256 {found[:16]}..., but its name promises {digits[1]}: copy it again "

@@ -66,8 +66,8 @@ def origin(name: str, files: Files = ()) -> str:
     Several are joined by "+".  A file of the cache from before this was remembered: its own.
     """
     if files:
-        return "+".join(packages.sha256_of(file) for file in files)
-    return named_arrays.read_text(path := place(name)) or packages.sha256_of(path)
+        return "+".join(storage.sha256(file) for file in files)
+    return named_arrays.read_text(path := place(name)) or storage.sha256(path)
 
 
 def fetch(name: str, index_url: str | None = None) -> pathlib.Path:

@@ -1,3 +1,5 @@
+import dataclasses
+import hashlib
 import itertools
 import subprocess
 import sys
@@ -10,6 +12,7 @@ import pytest
 from pv_vae_jax.core import arrays, storage
 from pv_vae_jax.data import images, manifest, sources, video_files
 from pv_vae_jax.data.clips import Draw
+from pv_vae_jax.data.video_probe import VIDEOS
 from tests.data import films
 
 BUCKETS = itertools.count()
@@ -100,15 +103,17 @@ def test_clips_and_pictures_are_read_from_a_url_as_from_a_path(tmp_path, bucket)
             assert one.label == other.label
 
 
-def test_files_at_a_url_are_probed_once_and_again_when_they_change(bucket, monkeypatch):
+def test_files_at_a_url_are_probed_once_and_again_when_they_change(bucket):
     for name, frames in (("a", 5), ("b", 6)):
         video_files.write(f"{bucket}/{name}.mp4", [films.numbered(frames)])
-    probed, probe = [], manifest.probe
-    monkeypatch.setattr(manifest, "probe", lambda path: probed.append(path[-5:]) or probe(path))
-    assert [entry.frames for entry in manifest.of(bucket)] == [5, 6]
-    assert [entry.frames for entry in manifest.of(bucket)] == [5, 6]
+    probed = []
+    kind = dataclasses.replace(
+        VIDEOS, probe=lambda path: probed.append(path[-5:]) or VIDEOS.probe(path)
+    )
+    assert [entry.frames for entry in manifest.of(bucket, kind=kind)] == [5, 6]
+    assert [entry.frames for entry in manifest.of(bucket, kind=kind)] == [5, 6]
     video_files.write(f"{bucket}/b.mp4", [films.numbered(7)])
-    assert [entry.frames for entry in manifest.of(bucket)] == [5, 7]
+    assert [entry.frames for entry in manifest.of(bucket, kind=kind)] == [5, 7]
     assert probed == ["a.mp4", "b.mp4", "b.mp4"]
 
 
@@ -119,6 +124,13 @@ def test_a_list_at_a_url_names_files_relative_to_itself(tmp_path, bucket):
     assert clip.name == f"{bucket}/films/a.mp4" and clip.caption == "at home"
     (tmp_path / "list.txt").write_text(f"{bucket}/films/a.mp4\n{bucket}/films/none.mp4\n")
     assert [e.reason for e in manifest.of(tmp_path / "list.txt")] == ["", "no such file"]
+
+
+def test_the_sha256_of_a_file_is_that_of_its_bytes_at_a_url_too(tmp_path, bucket):
+    content = np.random.default_rng(0).bytes(3 * 2**20 + 1)
+    for where in (tmp_path / "a", f"{bucket}/a"):
+        storage.write(where, content)
+        assert storage.sha256(where) == hashlib.sha256(content).hexdigest()
 
 
 def test_a_url_that_is_not_there_is_a_sentence(bucket):

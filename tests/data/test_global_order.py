@@ -18,7 +18,7 @@ BUCKETS = ((8, 8, 8, 2), (8, 16, 4, 1))
 class Virtual:
     """A million clips that exist only as a function of their number, which is their label."""
 
-    refused = {}
+    refused, classes, sha256 = {}, (), ""
 
     def __init__(self):
         self.made = 0

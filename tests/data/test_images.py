@@ -8,6 +8,7 @@ import pytest
 
 from pv_vae_jax.data import images, manifest, sources, video_files
 from pv_vae_jax.data.clips import Augment, ClipError, Draw
+from pv_vae_jax.data.entry import Kind
 from pv_vae_jax.data.pipeline import TrainingData
 from pv_vae_jax.withholding import Withholding
 from tests.data import films
@@ -156,7 +157,7 @@ def test_bad_files_are_named_once_with_the_reason(tmp_path, caplog):
 def test_headers_are_probed_once(tmp_path, monkeypatch):
     many(tmp_path / "pictures", 3)
     first = manifest.of(tmp_path / "pictures", kind=images.PICTURES)
-    kind = manifest.Kind("picture", images.EXTENSIONS, lambda path: pytest.fail(path))
+    kind = Kind("picture", images.EXTENSIONS, lambda path: pytest.fail(path))
     assert manifest.of(tmp_path / "pictures", kind=kind) == first
     assert len({entry.digest for entry in first}) == 3
 

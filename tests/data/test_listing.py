@@ -3,8 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from pv_vae_jax.data import images, listing, sources, video_files
+from pv_vae_jax.data import images, listing, sources, video_files, video_probe
 from pv_vae_jax.data.clips import Draw
+from pv_vae_jax.data.entry import Kind
 from tests.data import films
 
 
@@ -14,7 +15,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def listed(path, **options):
-    return listing.of(path, "video", {".mp4"}, **options)
+    return listing.of(path, Kind("video", {".mp4"}, video_probe.probe), **options)
 
 
 def rows(found):

@@ -1,3 +1,4 @@
+import dataclasses
 import errno
 import json
 import os
@@ -6,6 +7,7 @@ import pathlib
 import pytest
 
 from pv_vae_jax.data import manifest, video_files
+from pv_vae_jax.data.video_probe import VIDEOS
 from tests.data import films
 
 
@@ -27,14 +29,14 @@ def test_bad_files_are_named_with_their_reason(tmp_path):
     assert entries["good.mp4"].rate == 25 and abs(entries["good.mp4"].duration - 1.6) < 1e-6
 
 
-def test_files_are_probed_once_and_again_when_they_change(tmp_path, monkeypatch):
+def test_files_are_probed_once_and_again_when_they_change(tmp_path):
     video_files.write(tmp_path / "films" / "a.mp4", [films.numbered(5)])
     video_files.write(tmp_path / "films" / "b.mp4", [films.numbered(5)])
-    first, probed, probe = manifest.of(tmp_path / "films"), [], manifest.probe
-    monkeypatch.setattr(manifest, "probe", lambda path: probed.append(path) or probe(path))
-    assert manifest.of(tmp_path / "films") == first and probed == []
+    first, probed = manifest.of(tmp_path / "films"), []
+    kind = dataclasses.replace(VIDEOS, probe=lambda path: probed.append(path) or VIDEOS.probe(path))
+    assert manifest.of(tmp_path / "films", kind=kind) == first and probed == []
     video_files.write(tmp_path / "films" / "b.mp4", [films.numbered(6)])
-    assert [entry.frames for entry in manifest.of(tmp_path / "films")] == [5, 6]
+    assert [entry.frames for entry in manifest.of(tmp_path / "films", kind=kind)] == [5, 6]
     assert [os.path.basename(path) for path in probed] == ["b.mp4"]
 
 

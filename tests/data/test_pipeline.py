@@ -19,7 +19,7 @@ BUCKETS = ((16, 16, 4), (24, 16, 2))
 class Named:
     """A source whose clip j is uniform, of value j; clips in ``broken`` fail."""
 
-    refused = {}
+    refused, classes, sha256 = {}, (), ""
 
     def __init__(self, length, broken=()):
         self.length, self.broken = length, broken

@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from pv_vae_jax.data import manifest, video_files
+from pv_vae_jax.data import video_files, video_probe
 from pv_vae_jax.data.clips import ClipError
 from tests.data import films
 
@@ -43,7 +43,7 @@ def test_any_frame_is_found_by_its_time_stamp(tmp_path, name):
     codec = {"a.mpg": "mpeg2video", "a.avi": "mpeg4"}.get(name, "libx264")
     more = {"x264-params": "open-gop=1:bframes=3:scenecut=0"} if "open" in name else {}
     films.encode(path, films.numbered(60), codec, stamps=stamps, g="12", bf="2", **more)
-    entry = manifest.probe(path)
+    entry = video_probe.probe(path)
     assert (entry.reason, entry.frames, bool(entry.step)) == ("", 60, stamps is None)
     for start, stride in ((0, 1), (1, 1), (11, 2), (30, 3), (51, 1)):
         wanted = start + stride * np.arange(9)
@@ -81,7 +81,7 @@ def test_a_film_is_turned_and_mirrored_as_its_display_matrix_says(tmp_path, matr
     video_files.write(tmp_path / "a.mp4", [video])
     plain = next(video_files.iterate(tmp_path / "a.mp4", 3))
     _shown_by(tmp_path / "a.mp4", *matrix)
-    entry = manifest.probe(tmp_path / "a.mp4")
+    entry = video_probe.probe(tmp_path / "a.mp4")
     read = np.stack(list(video_files.read(entry.path, entry.pts(np.arange(3)))))
     assert read.shape[1:3] == (entry.height, entry.width)
     for shown, frame in zip(read, plain, strict=True):
@@ -91,13 +91,13 @@ def test_a_film_is_turned_and_mirrored_as_its_display_matrix_says(tmp_path, matr
 def test_a_film_whose_time_stamps_are_those_of_decoding_is_refused_with_a_way_out(tmp_path):
     for name, reason in (("b.avi", "its time stamps are not in order: remux it"), ("b.mp4", "")):
         films.encode(tmp_path / name, films.numbered(40), "libx264", g="12", bf="2")
-        assert manifest.probe(tmp_path / name).reason.startswith(reason or "")
-    assert not manifest.probe(tmp_path / "b.mp4").reason
+        assert video_probe.probe(tmp_path / name).reason.startswith(reason or "")
+    assert not video_probe.probe(tmp_path / "b.mp4").reason
 
 
 def test_a_frame_that_is_not_there_is_named(tmp_path):
     video_files.write(tmp_path / "a.mp4", [films.numbered(10)])
-    entry = manifest.probe(tmp_path / "a.mp4")
+    entry = video_probe.probe(tmp_path / "a.mp4")
     with pytest.raises(ClipError, match="a.mp4: 1 of 2 frames readable"):
         list(video_files.read(entry.path, [*entry.pts([9]), entry.pts([9])[0] + 10**6]))
     with pytest.raises(ClipError, match="b.mp4: no such file"):
@@ -126,7 +126,7 @@ def test_a_corrupt_frame_fails_the_frames_that_lean_on_it(tmp_path):
     steps = np.random.default_rng(0).integers(-9, 10, (40, 48, 64, 3)).cumsum(axis=0)
     path = tmp_path / "a.mp4"
     films.encode(path, np.clip(128 + steps, 0, 255).astype(np.uint8), g="40", bf="0")
-    entry = manifest.probe(path)
+    entry = video_probe.probe(path)
     corrupt = _damaged(path)
     assert len(list(video_files.read(path, entry.pts(range(corrupt))))) == corrupt
     with pytest.raises(ClipError, match="a.mp4: corrupt data before pts"):

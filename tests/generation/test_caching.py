@@ -34,7 +34,7 @@ def vae():
 class Numbered:
     """Clips that tell by their grey value which they are; those in ``broken`` cannot be read."""
 
-    refused = {"gone.mp4": "empty file"}
+    refused, classes, sha256 = {"gone.mp4": "empty file"}, (), ""
 
     def __init__(self, length, broken=()):
         self.length, self.broken, self.asked = length, broken, []

@@ -59,8 +59,7 @@ def write_shard(path: Any, data: Iterable[bytes]) -> dict[str, Any]:
         for record in data:
             writer.write(record)
         writer.close()
-        with part.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = storage.sha256(part)
         size = part.stat().st_size
     return {"name": path.name, "bytes": size, "sha256": digest}
 

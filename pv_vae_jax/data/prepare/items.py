@@ -13,9 +13,8 @@ import os
 from collections.abc import Mapping, Sequence
 
 from pv_vae_jax.core import storage
-from pv_vae_jax.data import manifest, tfds_source
-
-DIGITS = 13  # hexadecimal digits of a fraction of 52 bits
+from pv_vae_jax.data import listing, spans, tfds_source
+from pv_vae_jax.data.video_probe import VIDEOS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +80,7 @@ def of(
     if isinstance(where, str | os.PathLike):
         root = storage.absolute(os.path.expanduser(where)).rstrip("/")
         root = root if storage.is_folder(root) else root.rpartition("/")[0]
-    listed = manifest.items_of(where, labels=labels)
+    listed = listing.of(where, VIDEOS, labels)
     found = [
         Item(
             i.path,
@@ -146,7 +145,7 @@ def of_tfds(
 
 def fraction(text: str) -> float:
     """sha256 of a text as a fraction in [0, 1)."""
-    return int(hashlib.sha256(text.encode()).hexdigest()[:DIGITS], 16) / 16**DIGITS
+    return spans.fraction(hashlib.sha256(text.encode()).hexdigest())
 
 
 def split_of(key: str, share: float) -> str:

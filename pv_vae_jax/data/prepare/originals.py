@@ -13,46 +13,33 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-import av
 import numpy as np
 
 from pv_vae_jax.core import storage
-from pv_vae_jax.data import images, manifest, tfds_source, video_files
+from pv_vae_jax.data import images, tfds_source, video_files, video_probe
 from pv_vae_jax.data.clips import ClipError
+from pv_vae_jax.data.entry import Entry
 from pv_vae_jax.data.prepare import items
 
 
-def content(path: str) -> str:
-    """sha256 of a file, hexadecimal; OSError if it cannot be read."""
-    with storage.opened(path) as file:
-        digest = hashlib.sha256()
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def decoded(film: str | os.PathLike | bytes, name: str) -> Iterator[np.ndarray | None]:
-    """All frames of a film, uint8 RGB ``[H, W, 3]``; None for a corrupt one.
-
-    A corrupt frame spoils those after it, up to a keyframe.
+    """All frames of a film, uint8 RGB ``[H, W, 3]``; None for a damaged one.
 
     Raises:
       ClipError: the film cannot be decoded to its end.
     """
-    spoiled = False
     try:
         with video_files.container_of(film) as container:
             stream = container.streams.video[0]
             stream.codec_context.thread_count = 1  # the cores are for other films
-            for frame in container.decode(stream):
-                spoiled = frame.is_corrupt or (spoiled and not frame.key_frame)
-                yield None if spoiled else video_files.upright(frame)
-    except (av.FFmpegError, OSError, IndexError) as error:
+            for frame, is_damaged in video_files.with_damage(container.decode(stream)):
+                yield None if is_damaged else video_files.upright(frame)
+    except video_files.FAILURES as error:
         raise ClipError(name, video_files.reason_of(error)) from error
 
 
-def _probed(film: str | bytes, name: str) -> manifest.Entry:
-    entry = manifest.probe(film)
+def _probed(film: str | bytes, name: str) -> Entry:
+    entry = video_probe.probe(film)
     if entry.reason:
         raise ClipError(name, entry.reason)
     return entry
@@ -63,7 +50,7 @@ class File:
 
     def __init__(self, item: items.Item):
         """OSError if the file cannot be read."""
-        self.item, self.digest = item, content(item.path)
+        self.item, self.digest = item, storage.sha256(item.path)
         self.label, self.caption = item.label, item.caption
 
     def rate(self) -> float:

@@ -10,7 +10,7 @@ import pathlib
 from collections.abc import Iterable
 
 from pv_vae_jax.core import storage
-from pv_vae_jax.data import manifest
+from pv_vae_jax.data.video_probe import VIDEOS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +69,7 @@ def parent(file: str) -> str:
 
 def videos(files: Iterable[str]) -> list[str]:
     """Those with the extension of a video."""
-    return [f for f in files if pathlib.PurePosixPath(f).suffix.lower() in manifest.EXTENSIONS]
+    return [f for f in files if pathlib.PurePosixPath(f).suffix.lower() in VIDEOS.extensions]
 
 
 def named(files: Iterable[str], name: str) -> str | None:

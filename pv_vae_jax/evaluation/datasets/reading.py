@@ -12,8 +12,9 @@ import hashlib
 import numpy as np
 
 from pv_vae_jax.core import storage
-from pv_vae_jax.data import manifest, video_files
+from pv_vae_jax.data import video_files, video_probe
 from pv_vae_jax.data.clips import ClipError, Draw
+from pv_vae_jax.data.entry import Entry
 from pv_vae_jax.evaluation.datasets import rendered, spans, ucf101_tfds
 from pv_vae_jax.evaluation.datasets.item import Item
 
@@ -82,6 +83,6 @@ def _pictures(item: Item, frames: int, stride: int) -> list[np.ndarray]:
 
 
 @functools.lru_cache(maxsize=256)
-def _probed(path: str, stat: tuple[int, int]) -> manifest.Entry:
+def _probed(path: str, stat: tuple[int, int]) -> Entry:
     """What is known of a file as it is now: several items may be cut from it."""
-    return manifest.probe(path)
+    return video_probe.probe(path)

@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from pv_vae_jax.data.clips import ClipError
-from pv_vae_jax.data.manifest import Entry
+from pv_vae_jax.data.entry import Entry
 from pv_vae_jax.evaluation.datasets.item import Item
 
 TOLERANCE = 1e-3  # seconds: lists and containers round times to microseconds or milliseconds
@@ -25,7 +25,7 @@ def seconds(entry: Entry) -> np.ndarray:
     passed -= passed[0]
     if len(passed) < 2:
         return passed
-    base = entry.duration / (passed[-1] + np.median(np.diff(passed)))  # as data/manifest.py has it
+    base = entry.duration / (passed[-1] + np.median(np.diff(passed)))  # data/video_probe.py
     return passed * base
 
 

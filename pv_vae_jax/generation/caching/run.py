@@ -174,7 +174,7 @@ class Caching:
                 raise ValueError(
                     f"none of {len(skipped)} clips of the split {split} can be read:\n{reasons}"
                 )
-        classes = tuple(getattr(self._sources["train"], "classes", ()))
+        classes = tuple(self._sources["train"].classes)
         shard_index.keep_classes(self._out, classes)
         moments = sum(
             (each.moments for each in known.values()), Moments.none(self._vae.spec.channels)

@@ -5,8 +5,8 @@ import cv2
 import pytest
 
 from launch import prepare_data
-from pv_vae_jax.core import cache
-from pv_vae_jax.data import manifest, rendered, shard_index, shards, video_files
+from pv_vae_jax.core import cache, storage
+from pv_vae_jax.data import rendered, shard_index, shards, video_files, video_probe
 from pv_vae_jax.data.clips import ClipError
 from pv_vae_jax.data.prepare import cuts, originals, pieces
 from pv_vae_jax.evaluation import datasets
@@ -48,7 +48,7 @@ def small(tmp_path, monkeypatch):
     scenes = [rendered.render(seed, n, 48, 64) for seed, n in enumerate(lengths)]
     path = tmp_path / film.FILE
     video_files.write(path, scenes, rate=film.RATE)
-    package = packages.Package("p==1", "0" * 64, {f"p/{film.FILE}": packages.sha256_of(path)})
+    package = packages.Package("p==1", "0" * 64, {f"p/{film.FILE}": storage.sha256(path)})
     monkeypatch.setattr(film, "PACKAGE", package)
     monkeypatch.setattr(film, "CUTS", (60, 100, 130))
     monkeypatch.setattr(film, "BLACK", (range(30, 32),))
@@ -64,7 +64,7 @@ def test_items_are_spans_of_a_shot_and_the_shot_is_their_source(small):
         ("bbb_000100", "000100"),
     ]  # fmt: skip
     assert [(item.key, item.source) for item in held_out] == [("bbb_000130", "000130")]
-    entry = manifest.probe(small)
+    entry = video_probe.probe(small)
     for item in train + held_out:
         numbers = spans.frames_of(item, entry, film.SPAN, 1)
         assert set(numbers) == frames_of(item) and numbers[0] == int(item.key[-6:])
@@ -120,7 +120,7 @@ def real():
 
 
 def test_the_real_film_has_its_items_at_whole_frames(real):
-    entry = manifest.probe(real)
+    entry = video_probe.probe(real)
     assert (entry.frames, entry.rate) == (film.FRAMES, film.RATE)
     assert (entry.height, entry.width) == (720, 1280)
     for split in film.SPLITS:

