@@ -19,9 +19,10 @@ from absl import flags
 
 from pv_vae_jax.core import rng
 from pv_vae_jax.data.buckets import Schedule
-from pv_vae_jax.data.clips import ClipError
+from pv_vae_jax.data.clips import ClipError, TooShort
 
-ATTEMPTS = 8
+ATTEMPTS = 8  # that fail
+SHORT = 1000  # that are too short, where a source cannot tell without reading
 LAST_STEP = 2**40
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,11 @@ class Batches(abc.ABC):
         self.schedule, self.seed = schedule, seed
         self.replaced: dict[str, tuple[int, str]] = {}
 
+    @property
+    @abc.abstractmethod
+    def sha256(self) -> str:
+        """Of what the clips are made from, hexadecimal: other data, other batches."""
+
     @abc.abstractmethod
     def element(self, step: int, host: int = 0, hosts: int = 1) -> dict[str, Any]:
         """Equation (1): the fields of a batch, and pairs (name, reason) under ``failed``."""
@@ -80,7 +86,7 @@ class Batches(abc.ABC):
         from (seed, example, a).
         """
         failed: list[ClipError] = []
-        for attempt in range(ATTEMPTS):
+        for attempt in range(SHORT):
             if attempt:
                 random = rng.host_generator(self.seed, "replacement", example, attempt)
                 j = int(random.integers(length))
@@ -88,9 +94,14 @@ class Batches(abc.ABC):
                 return read(j, attempt), failed
             except ClipError as error:
                 failed.append(error)
+            if sum(not isinstance(error, TooShort) for error in failed) == ATTEMPTS:
+                raise ValueError(
+                    f"{ATTEMPTS} clips in a row could not be read for example {example}, the last "
+                    f"one {failed[-1]}. Check the files, then start the same command again."
+                )
         raise ValueError(
-            f"{ATTEMPTS} clips in a row could not be read for example {example}, the last one "
-            f"{failed[-1]}. Check the files, then start the same command again."
+            f"{SHORT} clips in a row were too short for example {example}, the last one "
+            f"{failed[-1]}. Give fewer frames, or another source."
         )
 
     def batches(

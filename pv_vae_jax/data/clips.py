@@ -40,6 +40,10 @@ class ClipError(Exception):
         return f"{self.name}: {self.reason}"
 
 
+class TooShort(ClipError):
+    """A clip that has fewer frames than are wanted, and nothing wrong with it."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Draw:
     """One draw; the default is the plain one: the start, every frame, the largest centre crop.

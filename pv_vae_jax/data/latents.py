@@ -72,6 +72,7 @@ class Latents:
       dtype: "float16" or "bfloat16".
       labels: how many classes there are, 0 for none.
       classes: their names by number, where they have some.
+      sha256: of the index.
     """
 
     def __init__(self, where: str | os.PathLike, split: str = "train"):
@@ -94,6 +95,7 @@ class Latents:
         self.identity, self.clips = index["identity"], index["clips"]
         self.shape, self.dtype = tuple(index["shape"]), index["dtype"]
         self.labels, self.classes = index["labels"], shard_index.classes(folder)
+        self.sha256 = index["sha256"]
         self._files = ShardFiles(folder, index["splits"][split]["shards"])
 
     def __len__(self) -> int:
@@ -126,6 +128,11 @@ class LatentData(Batches):
         self.latents = latents
         self.refused: dict[str, str] = {}
         self.classes = {"Latents": latents.classes} if latents.classes else {}
+
+    @property
+    def sha256(self) -> str:
+        """Of the index of the latents."""
+        return self.latents.sha256
 
     def example(self, example: int) -> tuple[LatentClip, list[ClipError]]:
         """The record of an example, and those that failed before it."""

@@ -10,6 +10,8 @@ Equation (2) is pure; data/batches.py maps it over the steps.
     permutation(seed, source, n div length)[n mod length]                               (3)
 """
 
+import hashlib
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -79,6 +81,12 @@ class TrainingData(Batches):
         self.frames, self.groups = frames, dims.groups_of(frames, temporal)
         self.withholding, self.augment, self.spatial = withholding, augment, spatial
         self._turns = _interleave([int(weight) for _, weight in pairs])
+
+    @property
+    def sha256(self) -> str:
+        """Of the sources: what each says of itself, and how many clips it has."""
+        told = [(type(each).__name__, each.sha256, len(each)) for each in self.sources]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
     def which(self, example: int) -> tuple[int, int]:
         """The source and the clip of an example, equation (3)."""

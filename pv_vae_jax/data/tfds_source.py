@@ -22,7 +22,7 @@ import numpy as np
 
 from pv_vae_jax.core import storage
 from pv_vae_jax.data import images, slots, spans, video_files, video_probe
-from pv_vae_jax.data.clips import Clip, ClipError, Draw
+from pv_vae_jax.data.clips import Clip, ClipError, Draw, TooShort
 
 CAPTIONS = ("caption", "text", "description", "title")
 ROLES = ("pixels", "label", "caption")
@@ -148,7 +148,7 @@ def _time_stamps(film: bytes, name: str) -> tuple[list[int], str]:
 
 def _numbers(total: int, draw: Draw, frames: int, name: str) -> np.ndarray:
     if total < frames:
-        raise ClipError(name, f"too short: {total} frames where {frames} are needed")
+        raise TooShort(name, f"too short: {total} frames where {frames} are needed")
     return slots.frames(total, 0, 1, draw, frames)
 
 

@@ -16,6 +16,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import numpy as np
+from jax.experimental import multihost_utils
 
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import reporting, restore
@@ -56,6 +58,7 @@ class StageLoop:
         self.part, self.parts = meshes.data_part(self.mesh)
         self.checkpoints = restore.checkpoints_of(workdir, self.stage, self.runtime["keep"])
         self.finished = False  # whether the stage's last step, calibration included, is kept
+        self._data = ""  # the digest of the data that the checkpoint was trained on
         self._kinds = [device.device_kind for device in self.mesh.devices.flat]
 
     @functools.cached_property
@@ -73,7 +76,7 @@ class StageLoop:
         if latest is None:
             return restore.begin(self.run, self.placement, before)
         state, position = restore.resume(self.checkpoints, self.placement)
-        self.finished = position["finished"] and latest == steps
+        self.finished, self._data = position["finished"] and latest == steps, position.get("data")
         if latest >= steps and not self.finished:
             least = latest if position["finished"] else latest + 1
             raise ValueError(
@@ -84,6 +87,7 @@ class StageLoop:
 
     def _save(self, state: states.TrainState, step: int, finished: bool = False) -> None:
         position = {"stage": self.stage.name, "step": step, "finished": finished}
+        position["data"] = self._data
         self.checkpoints.save(step, state, position)
 
     def _evaluate(self, state: states.TrainState, step: int) -> dict[str, float]:
@@ -105,9 +109,13 @@ class StageLoop:
 
         Raises:
           FloatingPointError: ``runtime.skip_limit`` updates in a row were skipped.
+          ValueError: hosts see other data than one another.
         """
         start, last = int(state.step), self.stage.steps
         data = self.run.training_data(self.stage)
+        _check_hosts(data.sha256)
+        changed = self._data and self._data != data.sha256
+        self._data = data.sha256
         batches = data.batches(
             start,
             self.part,
@@ -134,6 +142,11 @@ class StageLoop:
             if jax.process_index() == 0 and data.classes:
                 for line in workdirs.keep_classes(self.workdir, data.classes):
                     reporter.say(line)
+            if changed:
+                reporter.say(
+                    f"the data of {self.stage.name} has changed since step {start}: from here on "
+                    "its clips come in another order."
+                )
             interval = Interval(self._kinds)
             for step in range(start, last):
                 if stop.reached(self.offset + step):
@@ -195,6 +208,18 @@ class StageLoop:
         state = self.run.finish(self.stage, self.mesh, state)
         self._save(state, self.stage.steps, finished=True)
         return state
+
+
+def _check_hosts(digest: str) -> None:
+    """Raises ValueError on every process if the data of one is not that of the first."""
+    mine = np.frombuffer(bytes.fromhex(digest)[:8], np.uint32)
+    everyone = np.asarray(multihost_utils.process_allgather(mine)).reshape(-1, 2)
+    other = np.flatnonzero(np.any(everyone != everyone[:1], axis=-1))
+    if len(other):
+        raise ValueError(
+            f"the training data of process {', '.join(map(str, other))} is not that of process 0: "
+            "all hosts need the same files, readable and complete, at the same place."
+        )
 
 
 def train(

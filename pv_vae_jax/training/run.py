@@ -39,6 +39,10 @@ class Data(Protocol):
     replaced: dict[str, tuple[int, str]]
     classes: dict[str, tuple[str, ...]]
 
+    @property
+    def sha256(self) -> str:
+        """Of what the clips are made from."""
+
     def batches(
         self, start_step: int = 0, host: int = 0, hosts: int = 1, workers: int = 0, threads: int = 2
     ) -> Iterator[Any]:

@@ -8,7 +8,7 @@ import pytest
 
 from pv_vae_jax.data import sources, video_files
 from pv_vae_jax.data.batches import ATTEMPTS
-from pv_vae_jax.data.clips import Augment, Clip, ClipError
+from pv_vae_jax.data.clips import Augment, Clip, ClipError, TooShort
 from pv_vae_jax.data.pipeline import TrainingData
 from pv_vae_jax.withholding import Withholding
 from tests.data import films
@@ -17,12 +17,12 @@ BUCKETS = ((16, 16, 4), (24, 16, 2))
 
 
 class Named:
-    """A source whose clip j is uniform, of value j; clips in ``broken`` fail."""
+    """A source whose clip j is uniform, of value j; those in ``broken`` or ``short`` fail."""
 
     refused, classes, sha256 = {}, (), ""
 
-    def __init__(self, length, broken=()):
-        self.length, self.broken = length, broken
+    def __init__(self, length, broken=(), short=()):
+        self.length, self.broken, self.short = length, broken, short
 
     def __len__(self):
         return self.length
@@ -33,6 +33,8 @@ class Named:
     def clip(self, j, draw, frames, height, width):
         if j in self.broken:
             raise ClipError(f"clip {j}", "is broken")
+        if j in self.short:
+            raise TooShort(f"clip {j}", "is too short")
         return Clip(np.full((frames, height, width, 3), j, np.uint8), f"clip {j}", label=j)
 
 
@@ -174,6 +176,24 @@ def test_when_nothing_can_be_read_the_run_ends_with_a_sentence():
         ValueError, match=f"{ATTEMPTS} clips in a row could not be read for example"
     ):
         made.element(0)
+
+
+def test_clips_that_are_too_short_are_passed_over_however_many_they_are():
+    made = data([Named(200, short=range(8, 200))], buckets=[(8, 8, 4)])
+    labels = np.concatenate([batch.label for batch in first(12, made.batches(threads=0))])
+    assert len(labels) == 48 and set(labels.tolist()) <= set(range(8))
+    none = data([Named(3, short=range(3))])
+    with pytest.raises(ValueError, match="1000 clips in a row were too short .* Give fewer frames"):
+        none.element(0)
+
+
+def test_other_data_has_another_digest(tmp_path):
+    assert data([Named(3)]).sha256 == data([Named(3)]).sha256 != data([Named(4)]).sha256
+    for name in "ab":
+        video_files.write(tmp_path / f"{name}.mp4", [films.numbered(32)])
+    whole = data([sources.VideoFiles(tmp_path)]).sha256
+    (tmp_path / "b.mp4").unlink()
+    assert data([sources.VideoFiles(tmp_path)]).sha256 != whole
 
 
 def test_a_file_that_vanishes_or_breaks_while_training_is_replaced(tmp_path, monkeypatch):

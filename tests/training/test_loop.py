@@ -14,6 +14,7 @@ import jax
 import numpy as np
 import pytest
 
+from pv_vae_jax.data import pipeline
 from pv_vae_jax.evaluation import during_training
 from pv_vae_jax.training import loop, workdir
 from pv_vae_jax.training.vae_run import VAERun
@@ -132,6 +133,27 @@ def test_the_state_of_a_stage_is_gone_from_the_devices_in_the_next(tmp_path, mon
     trained(tmp_path)
     first, second = found
     assert 0 < second <= first
+
+
+def test_data_that_changed_is_told_when_a_run_goes_on(whole, tmp_path, monkeypatch, capsys):
+    shutil.copytree(whole, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / "decoder" / "4")
+    shutil.copytree(tmp_path / "run", tmp_path / "again")
+    trained(tmp_path / "run")
+    assert "has changed" not in capsys.readouterr().out
+    monkeypatch.setattr(pipeline.TrainingData, "sha256", "ab" * 32)
+    trained(tmp_path / "again")
+    assert "the data of decoder has changed since step 2" in capsys.readouterr().out
+
+
+def test_hosts_that_see_other_data_are_told(monkeypatch):
+    def gathered(mine):
+        return np.stack([mine, mine, mine + 1])
+
+    loop._check_hosts("ab" * 32)
+    monkeypatch.setattr(loop.multihost_utils, "process_allgather", gathered)
+    with pytest.raises(ValueError, match="data of process 2 is not that of process 0"):
+        loop._check_hosts("ab" * 32)
 
 
 def test_a_run_logs(tmp_path):
