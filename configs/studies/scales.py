@@ -25,6 +25,7 @@ from configs.tables import table_7_hybrid, table_7_transformer
 from pv_vae_jax.models import cnn_sizes
 
 LONGER = ("13", "17")  # clips, in frames
+RECIPE = 1  # of results; another one where a default of what they are made by changes
 FILM = "data_cache/film"  # shards of launch.prepare_data (docs/results/README.md)
 
 
@@ -77,6 +78,7 @@ def _text(config: ConfigDict, base: ConfigDict) -> str:
     """
     said, known = (dict(_leaves(each.to_dict())) for each in (config, base))
     said = {k: v for k, v in said.items() if v != known.get(k) and not k.startswith("runtime.")}
+    said |= {"recipe": RECIPE} if RECIPE > 1 else {}
     return json.dumps(said, sort_keys=True)
 
 

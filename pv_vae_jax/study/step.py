@@ -4,7 +4,8 @@
 
 By (1) two cells that need the same thing share it: a baseline's VAE is trained once, whether its
 row has a fine-tuned decoder or not, and a frozen encoder's latents and generator are those of the
-row before.  A step that has other arguments has another folder; nothing is ever out of date.
+row before.  A step that has other arguments has another folder; what they do not tell, defaults and
+protocols, is a study's own to keep (RECIPE of configs/studies/scales.py).
 """
 
 import dataclasses
