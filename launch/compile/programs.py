@@ -12,7 +12,8 @@ from jax.sharding import Mesh
 
 from pv_vae_jax.generation import ahead as sampling_ahead
 from pv_vae_jax.generation.sampler import Sampling
-from pv_vae_jax.training import ahead, generator_ahead, shapes
+from pv_vae_jax.sharding import shapes
+from pv_vae_jax.training import ahead, generator_ahead
 from pv_vae_jax.training.ahead import Ahead
 from pv_vae_jax.training.generator_run import GeneratorRun
 from pv_vae_jax.training.vae_run import VAERun

@@ -21,8 +21,9 @@ from pv_vae_jax.core import dims, trees
 from pv_vae_jax.data.batch import Batch
 from pv_vae_jax.losses import perceptual
 from pv_vae_jax.sharding import mesh as meshes
+from pv_vae_jax.sharding import shapes
 from pv_vae_jax.sharding.split import Split
-from pv_vae_jax.training import placement, shapes, splitting, vae_step
+from pv_vae_jax.training import batch_shapes, placement, splitting, vae_step
 from pv_vae_jax.training.run import Run
 from pv_vae_jax.training.stages import Stage
 from pv_vae_jax.withholding import masks
@@ -51,7 +52,7 @@ def _batch(run: Run, stage: Stage, bucket: tuple[int, ...], mesh: Mesh) -> Batch
     height, width, count, *_ = bucket
     groups, rows, columns, _ = run.module.spec.latent_shape(stage.data.frames, height, width)
     cells = (1, 1) if stage.withholding.kind in masks.WHOLE else (rows, columns)
-    return shapes.clips(mesh, (count, stage.data.frames, height, width), (groups, *cells))
+    return batch_shapes.clips(mesh, (count, stage.data.frames, height, width), (groups, *cells))
 
 
 def _lpips(stage: Stage, mesh: Mesh) -> perceptual.LPIPS | None:
@@ -92,8 +93,7 @@ def update(
         placed.shardings,
         meshes.over_data(mesh),
     )
-    state = shapes.placed(placed.shapes, placed.shardings)
-    return function, (state, _batch(run, stage, bucket, mesh), judge)
+    return function, (placed.state, _batch(run, stage, bucket, mesh), judge)
 
 
 def _train(run: Run, stage: Stage, bucket: tuple[int, ...], mesh: Mesh, withheld: int) -> Ahead:
@@ -122,8 +122,8 @@ def _serve(what: str, run: Run, stage: Stage, bucket: tuple[int, ...], mesh: Mes
         where, apply = module.sharding, functools.partial(module.of_padded, method=method)
         clips = jax.eval_shape(lambda clips: module.padded(clips, method), clips)
     function = jax.jit(lambda params, clips: apply({"params": params}, clips), out_shardings=where)
-    clips = jax.ShapeDtypeStruct(clips.shape, clips.dtype, sharding=where)
-    return Ahead(function, (params, clips), shapes.bytes_on_one(params), 0)
+    arguments = params, shapes.everywhere(clips, where)
+    return Ahead(function, arguments, shapes.bytes_on_one(params), 0)
 
 
 def program(

@@ -13,7 +13,8 @@ from jax.sharding import Mesh
 
 from pv_vae_jax.data.buckets import Bucket
 from pv_vae_jax.models.generator import LatentForm
-from pv_vae_jax.training import placement, shapes
+from pv_vae_jax.sharding import shapes
+from pv_vae_jax.training import placement
 from pv_vae_jax.training.ahead import Ahead
 from pv_vae_jax.training.generator_latents import clip_form
 from pv_vae_jax.training.generator_run import GeneratorRun

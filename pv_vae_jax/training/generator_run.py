@@ -22,10 +22,10 @@ from pv_vae_jax.models.latte import Latte
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import (
+    batch_shapes,
     diffusion_step,
     generator_latents,
     profiling,
-    shapes,
     video_data,
 )
 from pv_vae_jax.training.generator_stages import GeneratorStage, stages_of
@@ -173,11 +173,11 @@ class GeneratorRun(Run):
         )
         if self.latents.dtype:
             form = self.latents.shape, self.latents.dtype
-            batch = shapes.latents(placed.mesh, program.batch, *form)
+            batch = batch_shapes.latents(placed.mesh, program.batch, *form)
         else:
             video = program.batch, placed.stage.data.frames, program.height, program.width
-            batch = shapes.clips(placed.mesh, video, (self.latents.shape[0], 1, 1))
-        return function, (shapes.placed(placed.shapes, placed.shardings), batch, constants)
+            batch = batch_shapes.clips(placed.mesh, video, (self.latents.shape[0], 1, 1))
+        return function, (placed.state, batch, constants)
 
     def model(self, params: trees.Tree, mean: np.ndarray, std: np.ndarray) -> Generator:
         """The generator of these parameters."""

@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 from pv_vae_jax.core import storage, trees
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.sharding import rules, table
+from pv_vae_jax.sharding.shapes import placed
 from pv_vae_jax.training import splitting
 from pv_vae_jax.training import state as states
 from pv_vae_jax.training.run import Run, Stage
@@ -43,6 +44,11 @@ class Placement:
     shapes: states.TrainState
     shardings: states.TrainState
     undivided: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> states.TrainState:
+        """The train state as shapes with shardings."""
+        return placed(self.shapes, self.shardings)
 
     def rows(self) -> list[table.Row]:
         """The table of the state."""
