@@ -8,6 +8,7 @@ The one place that reads the keys of ``configs/generator_base.py``.
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -16,6 +17,7 @@ import numpy as np
 from pv_vae_jax.checkpoint import generator_export
 from pv_vae_jax.core import rng, trees
 from pv_vae_jax.data import latents as cached
+from pv_vae_jax.data.buckets import Bucket
 from pv_vae_jax.models import identity, latte_sizes
 from pv_vae_jax.models.generator import Generator, LatentForm
 from pv_vae_jax.models.latte import Latte
@@ -29,6 +31,7 @@ from pv_vae_jax.training import (
     video_data,
 )
 from pv_vae_jax.training.generator_stages import GeneratorStage, stages_of
+from pv_vae_jax.training.placement import Placement
 from pv_vae_jax.training.run import Data, Run
 from pv_vae_jax.withholding import Withholding
 
@@ -157,11 +160,11 @@ class GeneratorRun(Run):
             return None
         return trees.partition(self.tokenizer.params, "^encoder/")[0]
 
-    def program(self, stage: GeneratorStage, data: Data, step: int) -> Any:
+    def program(self, stage: GeneratorStage, data: Data, step: int) -> Bucket:
         """The bucket: there is one."""
         return data.schedule.bucket(step)
 
-    def update(self, placed: Any, program: Any, constants: Any) -> tuple[Any, tuple]:
+    def update(self, placed: Placement, program: Bucket, constants: Any) -> tuple[Callable, tuple]:
         """The program of (state, batch, encoder), and its arguments as shapes with shardings."""
         function = diffusion_step.compiled(
             self.module,

@@ -7,7 +7,7 @@ The loop, the placements, the programs and the checkpoints are the same for both
 """
 
 import abc
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any, ClassVar, Protocol
 
 import jax
@@ -103,7 +103,7 @@ class Run(abc.ABC):
         """Which of a stage's programs makes an update: a function of (seed, step)."""
 
     @abc.abstractmethod
-    def update(self, placed: Any, program: Hashable, constants: Any) -> tuple[Any, tuple]:
+    def update(self, placed: Any, program: Hashable, constants: Any) -> tuple[Callable, tuple]:
         """A program of (state, batch, constants), and its arguments as shapes with shardings."""
 
     def finish(self, stage: Stage, mesh: Mesh, state: Any) -> Any:
