@@ -109,13 +109,8 @@ def of_state(stage: Stage, mesh: Mesh, state: states.TrainState, **settings: Any
 
     Without any every device holds the whole.
     """
-    return Placement(
-        stage,
-        mesh,
-        jax.eval_shape(lambda: state),
-        rules.shardings(mesh, state, **settings),
-        tuple(rules.undivided(mesh, state, **settings)),
-    )
+    shardings, undivided = rules.shardings(mesh, state, **settings)
+    return Placement(stage, mesh, jax.eval_shape(lambda: state), shardings, tuple(undivided))
 
 
 def settings(run: Run) -> dict[str, Any]:
