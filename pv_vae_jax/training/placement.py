@@ -15,7 +15,6 @@ from pv_vae_jax.core import storage, trees
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.sharding import rules, table
 from pv_vae_jax.sharding.shapes import placed
-from pv_vae_jax.training import splitting
 from pv_vae_jax.training import state as states
 from pv_vae_jax.training.run import Run, Stage
 
@@ -115,7 +114,7 @@ def of_state(stage: Stage, mesh: Mesh, state: states.TrainState, **settings: Any
 
 def settings(run: Run) -> dict[str, Any]:
     """``config.runtime.sharding`` as arguments of rules.shardings."""
-    return dict(run.config["runtime"]["sharding"]) | {"channels": not splitting.split_of(run)}
+    return dict(run.config["runtime"]["sharding"]) | {"channels": not run.split}
 
 
 def shapes(run: Run, stage: Stage, params: trees.Tree | None = None) -> states.TrainState:

@@ -66,6 +66,11 @@ class Run(abc.ABC):
         return self.config["seed"]
 
     @property
+    def split(self) -> str:
+        """How the clips of a batch are split over devices, "" if every device has whole ones."""
+        return ""
+
+    @property
     @abc.abstractmethod
     def name(self) -> str:
         """What is trained."""

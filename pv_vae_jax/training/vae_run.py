@@ -83,6 +83,11 @@ class VAERun(Run):
         """The model and its latents."""
         return f"{self.config['model']['name']} {self.module.spec}"
 
+    @property
+    def split(self) -> str:
+        """``config.runtime.split``: "rows" or "time", "" if every device has whole clips."""
+        return self.config["runtime"]["split"]
+
     def initial_params(self) -> trees.Tree:
         """Fresh parameters, a function of the seed."""
         initial = functools.partial(registry.initial, self.module)
