@@ -20,6 +20,7 @@ References: arXiv 2605.02134, section 3, equation (1); (2): arXiv 2012.09841, eq
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 
 import jax
@@ -81,14 +82,7 @@ def check_weights(weights: Mapping[str, float]) -> dict[str, float]:
     return active
 
 
-def predict(
-    module: nn.Module,
-    params,
-    batch: Batch,
-    keys: Keys,
-    withheld: int,
-    source: jax.Array | None = None,
-):
+def predict(module: nn.Module, params, batch: Batch, keys: Keys, withheld: int):
     """Withholds, encodes, samples, pads, decodes.
 
     Args:
@@ -97,28 +91,96 @@ def predict(
       batch: the clips; ``batch.observed`` says what is seen.
       keys: of the noise of the posterior and of Gaussian padding.
       withheld: how many last groups are not even encoded (``slice``); 0 for ``mask``.
-      source: float ``[B, T, H, W, 3]``, what is withheld from and encoded; the clips themselves if
-        None.  Whatever it holds in withheld places, not a number included, changes nothing.
 
     Returns:
       (clip in [-1, 1] ``[B, T, H, W, 3]``, its prediction, posterior of the encoded groups).
+      Whatever ``hide`` is shown in withheld places changes neither prediction nor posterior.
     """
     video = pixels.to_float(batch.video)
-    source = video if source is None else source
     groups = batch.observed.shape[1]
     seen = groups - withheld
     variables = {"params": params}
     frames = dims.frames_of(seen, module.spec.temporal)
     shown = observed_frames(batch.observed[:, :seen], module.spec.temporal)
-    source = module.apply(variables, source[:, :frames], shown, method="hide")
+    visible = module.apply(variables, video[:, :frames], shown, method="hide")
     with jax.named_scope("encode"):
-        posterior = module.apply(variables, source, method="posterior")
+        posterior = module.apply(variables, visible, method="posterior")
     shape = posterior.mean.shape[2:]
     latents = posterior.sample(rng.latent_noise(keys.latent, batch.index, seen, shape))
     padding = rng.latent_noise(keys.padding, batch.index, groups, shape)
     padded = module.apply(variables, latents, batch.observed, padding, method="pad")
     with jax.named_scope("decode"):
         return video, module.apply(variables, padded, method="decode_raw"), posterior
+
+
+def _predicted(module, frozen, batch, weights, keys, withheld, trainable):
+    """((prediction, KL), (clip, report of the KL)): the pair first is what is differentiated."""
+    target, video, posterior = predict(
+        module, trees.merge(frozen, trainable), batch, keys, withheld
+    )
+    if "kl" not in weights:
+        return (video, jnp.float32(0.0)), (target, {})
+    observed = batch.observed[:, : batch.observed.shape[1] - withheld]
+    nats = kl.divergence(posterior, cells=observed.shape[2:] != (1, 1))
+    report = {"kl": pixel_terms.over(nats, observed)}
+    return (video, jnp.mean(pixel_terms.mean_over(nats, observed))), (target, report)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Total:
+    """Equation (1) up to some term.
+
+    Attributes:
+      value: sum of the weighted terms.
+      cotangent: its slope by the reconstruction, ``[B, T, H, W, 3]``.
+      report: of the terms.
+    """
+
+    value: jax.Array
+    cotangent: jax.Array
+    report: pixel_terms.Report
+
+    def plus(self, weight, value, cotangent, report: pixel_terms.Report) -> "_Total":
+        """With a term of pixels, as pixel_terms.py gives it."""
+        value, cotangent = self.value + weight * value, self.cotangent + weight * cotangent
+        return _Total(value, cotangent, self.report | report)
+
+
+def _with_places(
+    total: _Total, weights: Mapping[str, float], judges: Judges, cut: pixel_terms.Cut,
+    norm: Callable | None,
+) -> _Total:  # fmt: skip
+    """With MSE, Diff and LPIPS; ``norm`` is :func:`_norm_at` the last layer, None for no report."""
+    for name, term in {**PLACE_TERMS, "lpips": judges.lpips_of_places}.items():
+        if name not in weights:
+            continue
+        with jax.named_scope("losses"):
+            value, part, values = pixel_terms.of_places(name, term, cut)
+        if norm:
+            values[f"last_layer/{name}"] = (weights[name] * norm(part), jnp.float32(1.0))
+        total = total.plus(weights[name], value, part, values)
+    return total
+
+
+def _with_gan(
+    total: _Total, weight: float, judges: Judges, cut: pixel_terms.Cut, norm: Callable | None
+) -> _Total:
+    """With the GAN, balanced by equation (2) against ``total``; ``norm`` is needed for (2)."""
+    with jax.named_scope("losses"):
+        value, part, values = pixel_terms.of_clips("gan", judges.gan, cut)
+    balance = one = jnp.float32(1.0)
+    if judges.balance == "adaptive":
+        norms = norm(total.cotangent), norm(part)
+        balance = adversarial.adaptive_weight(*norms)
+        values["last_layer/gan"] = (weight * balance * norms[1], one)
+    values["gan/lambda"] = (balance, one)
+    return total.plus(weight * balance, value, part, values)
+
+
+def _norm_at(path: str, pullback: Callable, cotangent: jax.Array) -> jax.Array:
+    """Norm of the gradient at one parameter that a cotangent of the reconstruction pulls back."""
+    gradient = trees.flatten(pullback((cotangent, jnp.float32(0.0)))[0])
+    return jnp.linalg.norm(gradient[path].astype(jnp.float32).reshape(-1))
 
 
 def value_and_gradient(
@@ -131,7 +193,6 @@ def value_and_gradient(
     withheld: int = 0,
     judges: Judges = Judges(),  # noqa: B008  (frozen)
     loss: str = "all",
-    source: jax.Array | None = None,
 ) -> tuple[trees.Tree, pixel_terms.Report, pixel_terms.Cut]:
     """Equation (1) and its gradient.
 
@@ -146,7 +207,6 @@ def value_and_gradient(
       judges: those that ``weights`` names; a weight whose judge is None has no part (a GAN that
         has not started).
       loss: the pixels in MSE, Diff and LPIPS, "all" or "withheld".
-      source: see :func:`predict`.
 
     Returns:
       (gradient of the total by ``trainable``, report, what the discriminator learns from).
@@ -156,60 +216,25 @@ def value_and_gradient(
     Raises:
       ValueError: the balance is adaptive, but the last layer is not trained.
     """
-    seen = observed_frames(batch.observed, module.spec.temporal)  # [B, T, h', w']
-    groups = batch.observed.shape[1] - withheld
-    observed = batch.observed[:, :groups]
-
-    def generator(trainable):
-        target, video, posterior = predict(
-            module, trees.merge(frozen, trainable), batch, keys, withheld, source
-        )
-        if "kl" not in weights:
-            return (video, jnp.float32(0.0)), (target, {})
-        nats = kl.divergence(posterior, cells=observed.shape[2:] != (1, 1))
-        report = {"kl": pixel_terms.over(nats, observed)}
-        return (video, jnp.mean(pixel_terms.mean_over(nats, observed))), (target, report)
-
-    (video, divergence), pullback, (target, report) = jax.vjp(generator, trainable, has_aux=True)
-    cut = pixel_terms.Cut(target, jax.lax.stop_gradient(video), seen, loss)
-    kl_weight = jnp.float32(weights.get("kl", 0.0))
-    total, cotangent = kl_weight * divergence, jnp.zeros_like(video)
-
-    def last_layer_norm(cotangent):
-        gradient = trees.flatten(pullback((cotangent, jnp.float32(0.0)))[0])
-        return jnp.linalg.norm(gradient[module.last_layer].astype(jnp.float32).reshape(-1))
-
     with_gan = "gan" in weights and judges.gan is not None
-    judged = with_gan or "lpips" in weights
-    measured = judged and module.last_layer in trees.flatten(trainable)
-    one = jnp.float32(1.0)
-    for name, term in {**PLACE_TERMS, "lpips": judges.lpips_of_places}.items():
-        if name not in weights:
-            continue
-        with jax.named_scope("losses"):
-            value, part, values = pixel_terms.of_places(name, term, cut)
-        total, cotangent = total + weights[name] * value, cotangent + weights[name] * part
-        report |= values
-        if measured:
-            report[f"last_layer/{name}"] = (weights[name] * last_layer_norm(part), one)
+    last_is_trained = module.last_layer in trees.flatten(trainable)
+    if with_gan and judges.balance == "adaptive" and not last_is_trained:
+        raise ValueError(
+            "the adaptive balance of the GAN reads the gradient of the last layer, "
+            f"{module.last_layer}, which this stage does not train: set balance = 'fixed'."
+        )
+    seen = observed_frames(batch.observed, module.spec.temporal)  # [B, T, h', w']
+    predicted = functools.partial(_predicted, module, frozen, batch, weights, keys, withheld)
+    (video, divergence), pullback, (target, report) = jax.vjp(predicted, trainable, has_aux=True)
+    cut = pixel_terms.Cut(target, jax.lax.stop_gradient(video), seen, loss)
+    norm = None
+    if last_is_trained and (with_gan or "lpips" in weights):
+        norm = functools.partial(_norm_at, module.last_layer, pullback)
+    kl_weight = jnp.float32(weights.get("kl", 0.0))
+    total = _Total(kl_weight * divergence, jnp.zeros_like(video), report)
+    total = _with_places(total, weights, judges, cut, norm)
     if with_gan:
-        with jax.named_scope("losses"):
-            value, part, values = pixel_terms.of_clips("gan", judges.gan, cut)
-        report |= values
-        balance = one
-        if judges.balance == "adaptive":
-            if not measured:
-                raise ValueError(
-                    "the adaptive balance of the GAN reads the gradient of the last layer, "
-                    f"{module.last_layer}, which this stage does not train: set balance = 'fixed'."
-                )
-            norms = last_layer_norm(cotangent), last_layer_norm(part)
-            balance = adversarial.adaptive_weight(*norms)
-            report["last_layer/gan"] = (weights["gan"] * balance * norms[1], one)
-        report["gan/lambda"] = (balance, one)
-        weight = weights["gan"] * balance
-        total, cotangent = total + weight * value, cotangent + weight * part
-    (gradient,) = pullback((cotangent, kl_weight))
+        total = _with_gan(total, weights["gan"], judges, cut, norm)
+    (gradient,) = pullback((total.cotangent, kl_weight))
     examples = jnp.float32(video.shape[0])
-    report["total"] = (total * examples, examples)
-    return gradient, report, cut
+    return gradient, total.report | {"total": (total.value * examples, examples)}, cut

@@ -13,8 +13,9 @@ import numpy as np
 from launch.bench.stage_step import Memory
 from launch.compile import programs
 from pv_vae_jax.costs import flops
+from pv_vae_jax.data.buckets import Bucket
 from pv_vae_jax.sharding import mesh as meshes
-from pv_vae_jax.training import generator_ahead, placement, restore
+from pv_vae_jax.training import ahead, placement, restore
 from pv_vae_jax.training.ahead import Ahead
 from pv_vae_jax.training.generator_run import GeneratorRun
 
@@ -63,7 +64,8 @@ def training(run: GeneratorRun, mesh: jax.sharding.Mesh) -> Step:
     """An update of the only stage of a run, on kept latents that are noise."""
     (stage,) = run.stages
     placed = placement.of(run, stage, mesh)
-    program = generator_ahead.train(run, stage, mesh)
+    (bucket,) = stage.data.buckets
+    program = ahead.train(run, stage, mesh, Bucket(*bucket))
     form = program.arguments[1]
     count, random = len(form.index), np.random.default_rng(0)
     batch = form.replace(

@@ -1,8 +1,8 @@
 """The programs of a config: those of a video VAE, or those of a generator.
 
 video VAE     train, encode, decode     training/ahead.py
-generator     train                     training/generator_ahead.py, on kept latents
-sample                    generation/ahead.py, by config.sampling
+generator     train                     training/ahead.py, on kept latents (generator_ahead.py)
+              sample                    generation/ahead.py, by config.sampling
 """
 
 import dataclasses
@@ -10,9 +10,11 @@ from typing import Any
 
 from jax.sharding import Mesh
 
+from pv_vae_jax.data.buckets import Bucket
 from pv_vae_jax.generation import ahead as sampling_ahead
 from pv_vae_jax.generation.sampler import Sampling
-from pv_vae_jax.training import ahead, generator_ahead, shapes
+from pv_vae_jax.sharding import shapes
+from pv_vae_jax.training import ahead, generator_ahead
 from pv_vae_jax.training.ahead import Ahead
 from pv_vae_jax.training.generator_run import GeneratorRun
 from pv_vae_jax.training.vae_run import VAERun
@@ -73,8 +75,9 @@ def _of_generator(
     run = generator_ahead.described(config)
     (stage,) = run.stages
     if what == "train":
-        program = generator_ahead.train(run, stage, mesh)
-        return Named(_text(what, stage, run.name, stage.data.buckets[0][2]), program)
+        (bucket,) = stage.data.buckets
+        program = ahead.train(run, stage, mesh, Bucket(*bucket))
+        return Named(_text(what, stage, run.name, bucket[2]), program)
     return sampling(run, mesh, per_device)
 
 

@@ -9,7 +9,6 @@ killed run never leaves one that would be picked up.
 
 from typing import Any
 
-import jax
 import orbax.checkpoint as ocp
 
 from pv_vae_jax.core import storage
@@ -51,7 +50,8 @@ class Checkpoints:
         """The state and position of a step (the latest by default).
 
         Args:
-          abstract: tree of ``jax.ShapeDtypeStruct`` with shardings, of the state's structure.
+          abstract: shapes with shardings (sharding/shapes.py) of the state's structure, maybe of
+            another mesh or number of devices than what was saved.
           step: which; one of :meth:`steps`.
 
         Raises:
@@ -73,15 +73,3 @@ class Checkpoints:
         """Waits until everything is written."""
         self._manager.wait_until_finished()
         self._manager.close()
-
-
-def abstract_like(tree: Any, shardings: Any) -> Any:
-    """Shapes and types of a tree with its shardings, for :meth:`Checkpoints.restore`.
-
-    They may be of another mesh, or of another number of devices, than what was saved.
-    """
-    return jax.tree.map(
-        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-        tree,
-        shardings,
-    )

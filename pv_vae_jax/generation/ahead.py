@@ -17,6 +17,7 @@ from pv_vae_jax.models import latte_sizes
 from pv_vae_jax.models.generator import Velocity
 from pv_vae_jax.models.latte import Latte
 from pv_vae_jax.sharding import mesh as meshes
+from pv_vae_jax.sharding import shapes
 
 
 def program(
@@ -44,10 +45,7 @@ def program(
             velocity, params, seed, indices, shape, labels, module.classes, settings
         )
 
-    params = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=whole),
-        latte_sizes.shapes(module),
-    )
+    params = shapes.everywhere(latte_sizes.shapes(module), whole)
     indices = jax.ShapeDtypeStruct((count,), jnp.uint32, sharding=over)
     labels = None
     if module.classes:

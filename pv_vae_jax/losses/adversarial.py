@@ -113,15 +113,20 @@ class Averages:
         """Of ``maps`` discriminators."""
         return cls(jnp.zeros(maps), jnp.zeros(maps))
 
-    def moved(self, real: Maps, fake: Maps, decay: float, where: Where = None) -> "Averages":
-        """After a batch; logits that are not finite are the caller's care."""
+    @classmethod
+    def of(cls, real: Maps, fake: Maps, where: Where = None) -> "Averages":
+        """The means of a batch, constants of the gradient."""
 
-        def move(average, maps):
+        def means(maps):
             each = [None] * len(maps) if where is None else [(mask,) for mask in where]
-            means = [per_example((m,), w).mean() for m, w in zip(maps, each, strict=True)]
-            return decay * average + (1.0 - decay) * jax.lax.stop_gradient(jnp.stack(means))
+            found = [per_example((m,), w).mean() for m, w in zip(maps, each, strict=True)]
+            return jax.lax.stop_gradient(jnp.stack(found))
 
-        return Averages(move(self.real, real), move(self.fake, fake))
+        return cls(means(real), means(fake))
+
+    def moved(self, batch: "Averages", decay: float) -> "Averages":
+        """After a batch of these means; what is not finite is the caller's care."""
+        return jax.tree.map(lambda old, new: decay * old + (1.0 - decay) * new, self, batch)
 
 
 def lecam(real: Maps, fake: Maps, averages: Averages, where: Where = None) -> jax.Array:

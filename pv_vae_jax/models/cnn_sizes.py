@@ -11,6 +11,7 @@ from typing import Any
 
 from pv_vae_jax.interface import LatentSpec
 from pv_vae_jax.models import assembly, cnn, stack
+from pv_vae_jax.models.moments import HEADS
 from pv_vae_jax.models.pv_vae import PVVAE
 
 _SHARED = assembly.SHARED | {"head": "norm"}
@@ -38,7 +39,7 @@ SIZES: dict[str, dict[str, Any]] = {
     | {
         "patch": 1,
         "widths": (128, 128, 256, 512, 1024),
-        "strides": cnn.PAPER_STRIDES,
+        "strides": ((2, 2), (2, 2), (1, 2), (1, 2)),
         "encoder_blocks": (2, 2, 2, 2, 2),
         "decoder_blocks": (3, 3, 3, 3, 3),
         "remat": "block",
@@ -51,7 +52,7 @@ def build(size: Mapping[str, Any]) -> PVVAE:
     strides = tuple(tuple(stride) for stride in size["strides"])
     per_stage = ("widths", "encoder_blocks", "decoder_blocks")
     assembly.stages(size, per_stage, len(strides) + 1, f"{len(strides)} strides make")
-    assembly.check(size, {"head": cnn.HEADS, "remat": stack.REMATS})
+    assembly.check(size, {"head": HEADS, "remat": stack.REMATS})
     kwargs = {
         "channels": size["channels"],
         "widths": tuple(size["widths"]),
@@ -73,6 +74,6 @@ def build(size: Mapping[str, Any]) -> PVVAE:
         streaming="exact" if causal else "none",
         splits=("rows", "time"),
     )
-    encoder = cnn.Encoder(blocks=tuple(size["encoder_blocks"]), **kwargs)
-    decoder = cnn.Decoder(blocks=tuple(size["decoder_blocks"]), **kwargs, causal=causal)
+    encoder = cnn.Encoder(stages=tuple(size["encoder_blocks"]), **kwargs)
+    decoder = cnn.Decoder(stages=tuple(size["decoder_blocks"]), **kwargs, causal=causal)
     return assembly.assemble(size, encoder, decoder, spec, "decoder/conv_out/kernel")

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from pv_vae_jax.models import assembly, hybrid, transformer_sizes
+from pv_vae_jax.models import assembly, hybrid, reach, transformer_sizes
 from pv_vae_jax.models.pv_vae import PVVAE
 
 _SHARED = transformer_sizes.BLOCKS
@@ -67,7 +67,7 @@ def build(size: Mapping[str, Any]) -> PVVAE:
     form = {name: size[name] for name in names}
     form |= {"widths": tuple(size["widths"]), "strides": strides}
     encoder = hybrid.Encoder(
-        size["channels"],
+        channels=size["channels"],
         stages=tuple(size["encoder_blocks"]),
         blocks=transformer_sizes.blocks(size, "encoder"),
         **form,
@@ -82,6 +82,6 @@ def build(size: Mapping[str, Any]) -> PVVAE:
         size,
         temporal=math.prod(time for time, _ in strides),
         spatial=size["patch"] * math.prod(space for _, space in strides),
-        beyond=hybrid.lookahead(decoder_stages, strides),
+        beyond=reach.lookahead(strides, decoder_stages),
     )
     return assembly.assemble(size, encoder, decoder, spec, "decoder/conv_out/kernel")

@@ -15,8 +15,7 @@ computed.  The public Latte takes diffusion steps 0 .. 999; the time t in [0, 1]
     "none"   everything
     "block"  its input; the block is computed again
 
-``scan`` runs all blocks but the first two as one loop over their stacked parameters: a program that
-is smaller and compiles faster, the same values, at the cost of a copy of those parameters.
+``scan`` runs all blocks but the first two as one loop over pairs (loop.py).
 References: Latte (arXiv 2401.03048; github.com/Vchitect/Latte); without patches (patch 1) as in
 arXiv 2605.02134, section 4.
 """
@@ -30,7 +29,7 @@ import jax.numpy as jnp
 
 from pv_vae_jax.layers.multi_head import dense
 from pv_vae_jax.layers.resample import shuffle, unshuffle
-from pv_vae_jax.models import latte_positions
+from pv_vae_jax.models import latte_positions, loop
 from pv_vae_jax.models.latte_blocks import AXES, Block, modulated_norm, modulation
 
 REMATS = ("none", "block")
@@ -144,7 +143,7 @@ class Latte(nn.Module):
 
     def _blocks(self, x: jax.Array, condition: jax.Array, features: tuple[int, ...]):
         """(x_depth, the layers asked for) of (3) and (4)."""
-        loops = self.scan and not features and not self.is_initializing() and self.depth > 2
+        loops = self.scan and not features and self.depth > 2 and loop.possible(self)
         kept = {}
         for i in range(2 if loops else self.depth):
             x = self._block(i, name=f"block_{i}")(x, condition)
@@ -154,15 +153,13 @@ class Latte(nn.Module):
                 x = x + latte_positions.time(x.shape[1], self.width).astype(x.dtype)
         if loops:
             pair = [self._block(i, in_loop=True, parent=None) for i in range(2)]
-            params = [self.get_variable("params", f"block_{i}") for i in range(2, self.depth)]
-            x = _loop(pair, params, x, condition)
+            x = loop.run(self, pair, [f"block_{i}" for i in range(2, self.depth)], x, condition)
         return x, kept
 
     def _block(self, i: int, in_loop: bool = False, **kwargs: Any) -> Block:
         block = Block
         if self.remat == "block":
-            # A loop keeps apart by itself what is computed again.
-            block = nn.remat(Block, prevent_cse=not in_loop)
+            block = loop.rematerialised(Block, in_loop)
         rotary = self.positions == "rotary"
         form = AXES[i % 2], self.heads, rotary, self.qk_norm, self.dtype, self.mlp_ratio
         return block(*form, **kwargs)
@@ -189,15 +186,3 @@ class Latte(nn.Module):
         wrong = [layer for layer in features if not 1 <= layer <= self.depth]
         if wrong:
             raise ValueError(f"the layers are 1 to {self.depth}; got {wrong[0]}.")
-
-
-def _loop(pair: list[Block], params: list, x: jax.Array, condition: jax.Array) -> jax.Array:
-    """A block over space and one over time, once for each two of ``params``."""
-    stacked = [jax.tree.map(lambda *leaves: jnp.stack(leaves), *params[i::2]) for i in range(2)]
-
-    def step(x, params):
-        for block, own in zip(pair, params, strict=True):
-            x = block.apply({"params": own}, x, condition)
-        return x, None
-
-    return jax.lax.scan(step, x, stacked)[0]

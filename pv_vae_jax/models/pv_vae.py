@@ -39,7 +39,7 @@ class PVVAE(nn.Module):
         return self.decoder(latents)
 
     def encode_high(self, video: jax.Array) -> jax.Array:
-        """The part of the encoder that can run in tiles (cnn.py): video to features."""
+        """The part of the encoder that can run in tiles (convolutional.py): video to features."""
         return self.encoder.high(video)
 
     def encode_low(self, features: jax.Array) -> Posterior:

@@ -1,9 +1,13 @@
-"""How far the convolutions between pixels and latents see: what tiles of large frames overlap by.
+"""How far the convolutions between pixels and latents see.
 
-``blocks[i]`` residual blocks of two convolutions 3 x 3 stand at stage i, counted from the pixels;
-``strides[i]`` (time, space) leads from it to the next.
+In space: what tiles of large frames overlap by.  In time: how far a decoder that is not causal
+looks ahead.
+
+``blocks[i]`` residual blocks of two convolutions 3 x 3 x 3 stand at stage i, counted from the
+pixels; ``strides[i]`` (time, space) leads from it to the next.
 """
 
+import itertools
 import math
 
 from pv_vae_jax.layers.convolution import padding
@@ -31,3 +35,16 @@ def of_decoder(strides: Strides, blocks: tuple[int, ...]) -> tuple[int, int]:
     for (_, space), count in zip(strides, blocks, strict=True):
         rows = -(-(rows + 2 * count + 1) // space)
     return rows, rows
+
+
+def lookahead(strides: Strides, blocks: tuple[int, ...]) -> int:
+    """How many later latents the last frame of a group sees in a decoder without causality.
+
+    From the pixels back to the latents: 1 frame further for each convolution over time, then the
+    frame of the lower rate that a frame of the higher one repeats.  A stage behind the last stride,
+    if there is one, counts.
+    """
+    frames = 1 + 2 * blocks[0]
+    for (time, _), more in itertools.zip_longest(strides, blocks[1:], fillvalue=0):
+        frames = -(-(frames + 1) // time) + 2 * more
+    return frames

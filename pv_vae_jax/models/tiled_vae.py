@@ -7,10 +7,10 @@
     vae = pv.tile(pv.load(path), 256, 256)                 # or blended=True, for any model
     z = vae.encode(video)
 
-(1) needs a model that says which part of it sees surroundings alone, and how far (models/cnn.py);
-attention is in ``low``, so it is of whole frames.  In a stream each tile has a cache of its own.
-What is whole, and the caches of tiles, lie in the memory of the host; the device sees one tile at a
-time, and the features of ``low``.
+(1) needs a model that says which part of it sees surroundings alone, and how far: see
+convolutional.py.  Attention is in ``low``, so it is of whole frames.  In a stream each tile has a
+cache of its own.  What is whole, and the caches of tiles, lie in the memory of the host; the device
+sees one tile at a time, and the features of ``low``.
 """
 
 import functools

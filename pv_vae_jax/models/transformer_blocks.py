@@ -10,19 +10,17 @@ there was (GPT-2).
     "none"   everything
     "block"  its input; the block is computed again
 
-``scan`` runs the blocks as one loop over their stacked parameters: a program that is smaller and
-compiles faster, the same values, at the cost of a copy of those parameters.  The parameters of a
-model have the same paths with and without it.  In a stream (and in ``init``) blocks run one by one.
+``scan`` runs the blocks as one loop (loop.py).
 """
 
 from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from pv_vae_jax.layers.blocks import RMSNorm
 from pv_vae_jax.layers.multi_head import dense
+from pv_vae_jax.models import loop
 from pv_vae_jax.models.group_attention import GroupAttention
 
 REMATS = ("none", "block")
@@ -81,28 +79,16 @@ class Blocks(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Tokens ``[B, G, h, w, C]`` to tokens of the same type."""
         names = [f"block_{i}" for i in range(self.depth)]
-        if self._loops():
-            block = self._block(in_loop=True, parent=None)
-            x = _loop(block, [self.get_variable("params", name) for name in names], x)
-        else:
-            for name in names:
-                x = self._block(name=name)(x)
+        if self.scan and self.depth > 1 and loop.possible(self):
+            return loop.run(self, [self._block(in_loop=True, parent=None)], names, x)
+        for name in names:
+            x = self._block(name=name)(x)
         return x
-
-    def _loops(self) -> bool:
-        streams = self.is_mutable_collection("cache")
-        return self.scan and self.depth > 1 and not self.is_initializing() and not streams
 
     def _block(self, in_loop: bool = False, **kwargs: Any) -> Block:
         block = Block
         if self.remat == "block":
-            # A loop keeps apart by itself what is computed again.
-            block = nn.remat(Block, prevent_cse=not in_loop)
+            block = loop.rematerialised(Block, in_loop)
         form = self.heads, self.window, self.causal, self.qk_norm, self.dtype, self.mlp_ratio
         form = *form, self.depth
         return block(*form, **kwargs)
-
-
-def _loop(block: Block, params: list, x: jax.Array) -> jax.Array:
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *params)
-    return jax.lax.scan(lambda x, p: (block.apply({"params": p}, x), None), x, stacked)[0]

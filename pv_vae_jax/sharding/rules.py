@@ -167,8 +167,8 @@ def shardings(
     fsdp: bool = False,
     least: int = LEAST,
     channels: bool = True,
-) -> Any:
-    """The sharding of every leaf.
+) -> tuple[Any, list[str]]:
+    """The sharding of every leaf, and what FSDP could not split.
 
     Args:
       mesh: axes ``data`` and ``model``.
@@ -180,28 +180,17 @@ def shardings(
       channels: whether ``model`` splits channels; False where it splits clips (split.py).
 
     Returns:
-      A tree of ``NamedSharding`` of the structure of ``tree``.
+      A tree of ``NamedSharding`` of the structure of ``tree``; paths of large parameters that FSDP
+      leaves as the rules have them, since no axis divides.
 
     Raises:
       ValueError: a rule has no effect, names a wrong axis, or a size does not divide.
     """
-    specs, shapes, _ = _specs(mesh, tree, rules, fsdp, least, channels)
+    specs, shapes, undivided = _specs(mesh, tree, rules, fsdp, least, channels)
 
     def of(path, leaf):
         _, name = parameter_of(path)
         follows = name and tuple(leaf.shape) == shapes[name]
         return NamedSharding(mesh, specs[name] if follows else PartitionSpec())
 
-    return jax.tree_util.tree_map_with_path(of, tree)
-
-
-def undivided(
-    mesh: Mesh,
-    tree: Any,
-    rules: Sequence[Rule] = (),
-    fsdp: bool = False,
-    least: int = LEAST,
-    channels: bool = True,
-) -> list[str]:
-    """Paths of large parameters that FSDP leaves as the rules have them: no axis divides."""
-    return _specs(mesh, tree, rules, fsdp, least, channels)[2]
+    return jax.tree_util.tree_map_with_path(of, tree), undivided

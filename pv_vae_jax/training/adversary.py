@@ -114,8 +114,7 @@ def gradient(
             slopes = adversarial.r1(lambda video: module.apply(variables, video), real_video)
             values["r1"] = jnp.mean(slopes)
             total += settings.r1_every * settings.r1 * values["r1"]
-        means = adversarial.Averages.start(len(real)).moved(real, fake, 0.0, where)
-        return total, (values, means)
+        return total, (values, adversarial.Averages.of(real, fake, where))
 
     gradient, (values, means) = jax.grad(loss, has_aux=True)(adversary.params)
     return gradient, {name: (value, jnp.float32(1.0)) for name, value in values.items()}, means
@@ -136,11 +135,7 @@ def update(
     moved, slots, *_ = optimizers.update(
         settings.optimizer, stage.steps, step, gradient, adversary.slots, adversary.params
     )
-    averages = jax.tree.map(
-        lambda old, new: settings.lecam_decay * old + (1.0 - settings.lecam_decay) * new,
-        adversary.averages,
-        means,
-    )
+    averages = adversary.averages.moved(means, settings.lecam_decay)
     new = adversary.replace(params=moved, slots=slots, averages=averages)
     new = jax.tree.map(lambda n, o: jnp.where(good, n, o), new, adversary)
     bad = 1 - good.astype(jnp.int32)

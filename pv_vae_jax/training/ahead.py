@@ -1,8 +1,8 @@
 """The programs of a run, compiled for devices that are not here.
 
-    train     one update of a stage: generator, discriminator, LPIPS, EMA (vae_step.py)
-    encode    clips to the moments of the posterior
-    decode    latents to clips
+    train     one update of a stage of either kind of run (vae_step.py, diffusion_step.py)
+    encode    clips to the moments of the posterior of a video VAE
+    decode    latents to its clips
 
 Nothing is drawn, loaded or run: state, batch and the weights of LPIPS are shapes with shardings,
 those of the config (placement.py).  Served, the parameters are whole on each device.
@@ -10,22 +10,22 @@ those of the config (placement.py).  Served, the parameters are whole on each de
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
-from pv_vae_jax.core import dims, trees
-from pv_vae_jax.data.batch import Batch
+from pv_vae_jax.core import dims
+from pv_vae_jax.data.buckets import Bucket
 from pv_vae_jax.losses import perceptual
 from pv_vae_jax.sharding import mesh as meshes
+from pv_vae_jax.sharding import shapes
 from pv_vae_jax.sharding.split import Split
-from pv_vae_jax.training import placement, shapes, splitting, vae_step
-from pv_vae_jax.training.run import Run
-from pv_vae_jax.training.stages import Stage
-from pv_vae_jax.withholding import masks
+from pv_vae_jax.training import placement, splitting, stages, vae_step
+from pv_vae_jax.training.run import Run, Stage
+from pv_vae_jax.training.vae_run import VAERun
 
 PROGRAMS = ("train", "encode", "decode")
 
@@ -47,14 +47,7 @@ class Ahead:
     optimizer: int
 
 
-def _batch(run: Run, stage: Stage, bucket: tuple[int, ...], mesh: Mesh) -> Batch:
-    height, width, count, *_ = bucket
-    groups, rows, columns, _ = run.module.spec.latent_shape(stage.data.frames, height, width)
-    cells = (1, 1) if stage.withholding.kind in masks.WHOLE else (rows, columns)
-    return shapes.clips(mesh, (count, stage.data.frames, height, width), (groups, *cells))
-
-
-def _lpips(stage: Stage, mesh: Mesh) -> perceptual.LPIPS | None:
+def _lpips(stage: stages.Stage, mesh: Mesh) -> perceptual.LPIPS | None:
     """As :func:`~pv_vae_jax.losses.perceptual.load` makes it, without weights."""
     if "lpips" not in stage.weights:
         return None
@@ -70,43 +63,29 @@ def _lpips(stage: Stage, mesh: Mesh) -> perceptual.LPIPS | None:
     return shapes.everywhere(judge, meshes.replicated(mesh))
 
 
-def update(
-    run: Run, placed: placement.Placement, bucket: tuple[int, ...], program: vae_step.Program,
-    judge: perceptual.LPIPS | None,
-) -> tuple[Callable, tuple[Any, ...]]:  # fmt: skip
-    """An update of a stage, and its arguments (state, batch, judge) as shapes with shardings.
+def train(run: Run, stage: Stage, mesh: Mesh, program: Hashable, constants: Any = None) -> Ahead:
+    """An update of a stage, its arguments (state, batch, constants).
 
     Args:
-      run: its config.
-      placed: the stage, its mesh, and where the state lies.
-      bucket: (height, width, global batch, ...).
-      program: which of the stage's programs.
-      judge: LPIPS as shapes, where the stage has it.
+      run: its config, of either kind.
+      stage: which of its stages.
+      mesh: of the devices to compile for.
+      program: which of the stage's programs, as :meth:`Run.program` tells it.
+      constants: those of the stage as shapes with shardings.
+
+    Raises:
+      ValueError: the batch does not divide over the devices, or a rule does not fit.
     """
-    stage, mesh = placed.stage, placed.mesh
-    function = vae_step.compiled(
-        vae_step.Networks(splitting.module_of(run, mesh), run.discriminator),
-        stage,
-        run.seed,
-        program,
-        placed.shardings,
-        meshes.over_data(mesh),
-    )
-    state = shapes.placed(placed.shapes, placed.shardings)
-    return function, (state, _batch(run, stage, bucket, mesh), judge)
-
-
-def _train(run: Run, stage: Stage, bucket: tuple[int, ...], mesh: Mesh, withheld: int) -> Ahead:
-    meshes.check_batch(mesh, bucket[2], stage.optimizer.accumulate)
     placed = placement.of(run, stage, mesh)
-    program = vae_step.Program(withheld, gan="gan" in stage.weights)
-    function, arguments = update(run, placed, bucket, program, _lpips(stage, mesh))
-    state = arguments[0]
-    parameters = shapes.bytes_on_one(state.params)
-    return Ahead(function, arguments, parameters, shapes.bytes_on_one(state) - parameters)
+    function, arguments = run.update(placed, program, constants)
+    parameters = shapes.bytes_on_one(placed.state.params)
+    optimizer = shapes.bytes_on_one(placed.state) - parameters
+    return Ahead(function, arguments, parameters, optimizer)
 
 
-def _serve(what: str, run: Run, stage: Stage, bucket: tuple[int, ...], mesh: Mesh) -> Ahead:
+def _serve(
+    what: str, run: VAERun, stage: stages.Stage, bucket: tuple[int, ...], mesh: Mesh
+) -> Ahead:
     height, width, count, *_ = bucket
     meshes.check_batch(mesh, count, 1)
     params = shapes.everywhere(jax.eval_shape(run.initial_params), meshes.replicated(mesh))
@@ -122,14 +101,19 @@ def _serve(what: str, run: Run, stage: Stage, bucket: tuple[int, ...], mesh: Mes
         where, apply = module.sharding, functools.partial(module.of_padded, method=method)
         clips = jax.eval_shape(lambda clips: module.padded(clips, method), clips)
     function = jax.jit(lambda params, clips: apply({"params": params}, clips), out_shardings=where)
-    clips = jax.ShapeDtypeStruct(clips.shape, clips.dtype, sharding=where)
-    return Ahead(function, (params, clips), shapes.bytes_on_one(params), 0)
+    arguments = params, shapes.everywhere(clips, where)
+    return Ahead(function, arguments, shapes.bytes_on_one(params), 0)
 
 
 def program(
-    what: str, run: Run, stage: Stage, bucket: tuple[int, ...], mesh: Mesh, withheld: int = 0
+    what: str,
+    run: VAERun,
+    stage: stages.Stage,
+    bucket: tuple[int, ...],
+    mesh: Mesh,
+    withheld: int = 0,
 ) -> Ahead:
-    """A program of a run.
+    """A program of a video VAE.
 
     Args:
       what: one of PROGRAMS.
@@ -148,12 +132,9 @@ def program(
     if not 0 <= withheld < groups:
         raise ValueError(f"--withheld {withheld}: of {groups} groups at least one is seen.")
     if what == "train":
-        return _train(run, stage, bucket, mesh, withheld)
+        meshes.check_batch(mesh, bucket[2], stage.optimizer.accumulate)
+        which = vae_step.Program(withheld, gan="gan" in stage.weights)
+        return train(run, stage, mesh, (which, Bucket(*bucket)), _lpips(stage, mesh))
     if withheld:
         raise ValueError(f"--withheld {withheld} is of training: {what} has whole clips.")
     return _serve(what, run, stage, bucket, mesh)
-
-
-def parameters(run: Run) -> int:
-    """Number of parameters of the model."""
-    return trees.count(jax.eval_shape(run.initial_params))

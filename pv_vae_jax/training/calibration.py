@@ -29,7 +29,8 @@ def latent_statistics(
       videos: uint8 clips ``[B, T, H, W, 3]``.
 
     Returns:
-      (mean, std), float32 ``[c]``, summed in float64.
+      (mean, std), float32 ``[c]``; the means of each batch are float32, their sum over the batches
+      is float64.
 
     Raises:
       ValueError: there was no clip.

@@ -8,6 +8,7 @@
 and dropped labels have streams of their own: a change of one leaves the others as they were.
 """
 
+import functools
 from typing import Any
 
 import jax
@@ -19,8 +20,6 @@ from pv_vae_jax.data.batch import Batch, LatentBatch
 from pv_vae_jax.interface import Posterior
 from pv_vae_jax.losses import pixel_terms, rectified_flow
 from pv_vae_jax.models.latte import Latte
-from pv_vae_jax.sharding import activations
-from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import update
 from pv_vae_jax.training.generator_stages import GeneratorStage
 from pv_vae_jax.training.state import TrainState
@@ -132,28 +131,18 @@ def compiled(
     module: Latte, tokenizer: nn.Module | None, stage: GeneratorStage, seed: int, state: Any,
     batch: jax.sharding.NamedSharding,
 ):  # fmt: skip
-    """:func:`train_step` under ``jax.jit`` with explicit shardings, the state donated.
+    """:func:`train_step` as :func:`update.compiled` has it.
 
     Args:
       module: as of :func:`train_step`, like ``tokenizer``, ``stage`` and ``seed``.
       tokenizer: tokenizer.
       stage: stage.
       seed: seed.
-      state: sharding of each leaf of the state; the new state has the same.
-      batch: sharding of the batch over ``data``; its mesh is that of the program.
+      state: shardings of the state.
+      batch: sharding of the batch.
 
     Returns:
-      (state, batch, encoder) to (state, report); encoder and report are whole on every device.
+      (state, batch, encoder) to (state, report).
     """
-    whole = meshes.replicated(batch.mesh)
-
-    def step(state, batch_, encoder):
-        with activations.pinned(batch.mesh):
-            return train_step(module, tokenizer, stage, seed, state, batch_, encoder)
-
-    return jax.jit(
-        step,
-        in_shardings=(state, batch, whole),
-        out_shardings=(state, whole),
-        donate_argnums=0,
-    )
+    step = functools.partial(train_step, module, tokenizer, stage, seed)
+    return update.compiled(step, state, batch)

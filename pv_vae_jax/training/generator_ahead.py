@@ -1,23 +1,17 @@
-"""The update of a generator, compiled for devices that are not here (ahead.py).
+"""The run of a generator whose update is compiled for devices that are not here (ahead.py).
 
-    train     one update of a stage on kept latents: loss of the flow, gradient, AdamW, EMA
-
-Nothing is drawn, loaded or run: the form of the latents follows from the name of a video VAE, state
-and batch are shapes with shardings.
+Nothing is drawn, loaded or run: the form of the latents follows from the name of a video VAE, of
+which they are taken as kept.
 """
 
 from typing import Any
 
 import numpy as np
-from jax.sharding import Mesh
 
-from pv_vae_jax.data.buckets import Bucket
 from pv_vae_jax.models.generator import LatentForm
-from pv_vae_jax.training import placement, shapes
-from pv_vae_jax.training.ahead import Ahead
 from pv_vae_jax.training.generator_latents import clip_form
 from pv_vae_jax.training.generator_run import GeneratorRun
-from pv_vae_jax.training.generator_stages import GeneratorStage, stages_of
+from pv_vae_jax.training.generator_stages import stages_of
 from pv_vae_jax.zoo import registry
 
 
@@ -47,22 +41,3 @@ def described(config: dict[str, Any], dtype: str = "bfloat16") -> GeneratorRun:
     for part, values in zip(("mean", "std"), registry.statistics(name, module), strict=True):
         known[part] = np.asarray(values).tolist()
     return GeneratorRun.of(config, LatentForm(known, shape, dtype=dtype))
-
-
-def train(run: GeneratorRun, stage: GeneratorStage, mesh: Mesh) -> Ahead:
-    """The update of a stage, its arguments (state, batch, None).
-
-    Args:
-      run: of kept latents.
-      stage: which of its stages.
-      mesh: of the devices to compile for.
-
-    Raises:
-      ValueError: the batch does not divide over the devices, or a rule does not fit.
-    """
-    (bucket,) = stage.data.buckets
-    placed = placement.of(run, stage, mesh)
-    function, arguments = run.update(placed, Bucket(*bucket), None)
-    state = arguments[0]
-    parameters = shapes.bytes_on_one(state.params)
-    return Ahead(function, arguments, parameters, shapes.bytes_on_one(state) - parameters)

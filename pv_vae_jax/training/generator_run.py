@@ -8,6 +8,7 @@ The one place that reads the keys of ``configs/generator_base.py``.
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -16,19 +17,21 @@ import numpy as np
 from pv_vae_jax.checkpoint import generator_export
 from pv_vae_jax.core import rng, trees
 from pv_vae_jax.data import latents as cached
+from pv_vae_jax.data.buckets import Bucket
 from pv_vae_jax.models import identity, latte_sizes
 from pv_vae_jax.models.generator import Generator, LatentForm
 from pv_vae_jax.models.latte import Latte
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import (
+    batch_shapes,
     diffusion_step,
     generator_latents,
     profiling,
-    shapes,
     video_data,
 )
 from pv_vae_jax.training.generator_stages import GeneratorStage, stages_of
+from pv_vae_jax.training.placement import Placement
 from pv_vae_jax.training.run import Data, Run
 from pv_vae_jax.withholding import Withholding
 
@@ -157,11 +160,11 @@ class GeneratorRun(Run):
             return None
         return trees.partition(self.tokenizer.params, "^encoder/")[0]
 
-    def program(self, stage: GeneratorStage, data: Data, step: int) -> Any:
+    def program(self, stage: GeneratorStage, data: Data, step: int) -> Bucket:
         """The bucket: there is one."""
         return data.schedule.bucket(step)
 
-    def update(self, placed: Any, program: Any, constants: Any) -> tuple[Any, tuple]:
+    def update(self, placed: Placement, program: Bucket, constants: Any) -> tuple[Callable, tuple]:
         """The program of (state, batch, encoder), and its arguments as shapes with shardings."""
         function = diffusion_step.compiled(
             self.module,
@@ -173,11 +176,11 @@ class GeneratorRun(Run):
         )
         if self.latents.dtype:
             form = self.latents.shape, self.latents.dtype
-            batch = shapes.latents(placed.mesh, program.batch, *form)
+            batch = batch_shapes.latents(placed.mesh, program.batch, *form)
         else:
             video = program.batch, placed.stage.data.frames, program.height, program.width
-            batch = shapes.clips(placed.mesh, video, (self.latents.shape[0], 1, 1))
-        return function, (shapes.placed(placed.shapes, placed.shardings), batch, constants)
+            batch = batch_shapes.clips(placed.mesh, video, (self.latents.shape[0], 1, 1))
+        return function, (placed.state, batch, constants)
 
     def model(self, params: trees.Tree, mean: np.ndarray, std: np.ndarray) -> Generator:
         """The generator of these parameters."""

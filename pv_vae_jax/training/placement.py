@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 from pv_vae_jax.core import storage, trees
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.sharding import rules, table
-from pv_vae_jax.training import splitting
+from pv_vae_jax.sharding.shapes import placed
 from pv_vae_jax.training import state as states
 from pv_vae_jax.training.run import Run, Stage
 
@@ -43,6 +43,11 @@ class Placement:
     shapes: states.TrainState
     shardings: states.TrainState
     undivided: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> states.TrainState:
+        """The train state as shapes with shardings."""
+        return placed(self.shapes, self.shardings)
 
     def rows(self) -> list[table.Row]:
         """The table of the state."""
@@ -103,18 +108,13 @@ def of_state(stage: Stage, mesh: Mesh, state: states.TrainState, **settings: Any
 
     Without any every device holds the whole.
     """
-    return Placement(
-        stage,
-        mesh,
-        jax.eval_shape(lambda: state),
-        rules.shardings(mesh, state, **settings),
-        tuple(rules.undivided(mesh, state, **settings)),
-    )
+    shardings, undivided = rules.shardings(mesh, state, **settings)
+    return Placement(stage, mesh, jax.eval_shape(lambda: state), shardings, tuple(undivided))
 
 
 def settings(run: Run) -> dict[str, Any]:
     """``config.runtime.sharding`` as arguments of rules.shardings."""
-    return dict(run.config["runtime"]["sharding"]) | {"channels": not splitting.split_of(run)}
+    return dict(run.config["runtime"]["sharding"]) | {"channels": not run.split}
 
 
 def shapes(run: Run, stage: Stage, params: trees.Tree | None = None) -> states.TrainState:

@@ -12,9 +12,9 @@ import concurrent.futures
 from collections.abc import Callable, Hashable
 from typing import Any
 
-import jax
 from orbax.checkpoint import multihost
 
+from pv_vae_jax.sharding import shapes
 from pv_vae_jax.training import throughput
 from pv_vae_jax.training.placement import Placement
 from pv_vae_jax.training.run import Data, Run
@@ -33,7 +33,7 @@ class Programs:
     ):
         """Begins to compile; ``constants``: those of the stage on the devices, or None."""
         self._run, self._placement, self._data = run, placement, data
-        self._constants = jax.tree.map(_shape, constants)
+        self._constants = shapes.of(constants)
         self._thread = concurrent.futures.ThreadPoolExecutor(1, "compile")
         self._found: dict[Hashable, concurrent.futures.Future[Compiled]] = {}
         self._keys: dict[int, Hashable] = {}  # of the steps that are in sight
@@ -67,7 +67,3 @@ class Programs:
     def close(self) -> None:
         """Drops what has not been begun."""
         self._thread.shutdown(wait=False, cancel_futures=True)
-
-
-def _shape(leaf: jax.Array) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)

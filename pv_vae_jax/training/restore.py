@@ -16,7 +16,7 @@ from typing import Any
 import jax
 from jax.sharding import NamedSharding
 
-from pv_vae_jax.checkpoint.manager import Checkpoints, abstract_like
+from pv_vae_jax.checkpoint.manager import Checkpoints
 from pv_vae_jax.core import storage, trees
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import placement as placements
@@ -54,7 +54,7 @@ def resume(
 
     The mesh that wrote it, and the number of devices, may have been others.
     """
-    return checkpoints.restore(abstract_like(placement.shapes, placement.shardings), step)
+    return checkpoints.restore(placement.state, step)
 
 
 def _source(path: str, run: Run) -> tuple[Any, Any]:

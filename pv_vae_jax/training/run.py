@@ -7,7 +7,7 @@ The loop, the placements, the programs and the checkpoints are the same for both
 """
 
 import abc
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any, ClassVar, Protocol
 
 import jax
@@ -66,6 +66,11 @@ class Run(abc.ABC):
         return self.config["seed"]
 
     @property
+    def split(self) -> str:
+        """How the clips of a batch are split over devices, "" if every device has whole ones."""
+        return ""
+
+    @property
     @abc.abstractmethod
     def name(self) -> str:
         """What is trained."""
@@ -103,7 +108,7 @@ class Run(abc.ABC):
         """Which of a stage's programs makes an update: a function of (seed, step)."""
 
     @abc.abstractmethod
-    def update(self, placed: Any, program: Hashable, constants: Any) -> tuple[Any, tuple]:
+    def update(self, placed: Any, program: Hashable, constants: Any) -> tuple[Callable, tuple]:
         """A program of (state, batch, constants), and its arguments as shapes with shardings."""
 
     def finish(self, stage: Stage, mesh: Mesh, state: Any) -> Any:

@@ -15,18 +15,13 @@ from pv_vae_jax.training.run import Run
 from pv_vae_jax.training.stages import Stage
 
 
-def split_of(run: Run) -> str:
-    """``config.runtime.split``: "" if every device has whole clips."""
-    return run.config["runtime"].get("split", "")
-
-
 def module_of(run: Run, mesh: Mesh) -> nn.Module | Split:
-    """The video VAE, its clips split as :func:`split_of` says.
+    """The video VAE, its clips split as :attr:`Run.split` says.
 
     Raises:
       ValueError: the mesh or the model cannot do that.
     """
-    by = split_of(run)
+    by = run.split
     if not by:
         return run.module
     if mesh.shape["model"] == 1:

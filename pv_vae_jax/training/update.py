@@ -1,4 +1,4 @@
-"""What an update does with a gradient, whatever is trained.
+"""What an update does with a gradient, and how it is compiled, whatever is trained.
 
     g = mean over micro-batches of dL/d trainable,    params <- params - lr(step) direction(g)   (1)
 
@@ -15,6 +15,8 @@ import optax
 
 from pv_vae_jax.core import trees
 from pv_vae_jax.losses import pixel_terms
+from pv_vae_jax.sharding import activations
+from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import optimizers
 from pv_vae_jax.training.run import Stage
 from pv_vae_jax.training.state import TrainState
@@ -91,3 +93,28 @@ def applied(
         "learning_rate": (jnp.asarray(learning_rate, jnp.float32), one),
         "skipped": (bad.astype(jnp.float32), one),
     }
+
+
+def compiled(train_step: Callable, state: Any, batch: jax.sharding.NamedSharding) -> Callable:
+    """An update under ``jax.jit`` with explicit shardings, the state donated.
+
+    Args:
+      train_step: (state, batch, constants) to (state, report).
+      state: sharding of the state, or a tree of one for each leaf; the new state has the same.
+      batch: sharding of the batch over ``data``; its mesh is that of the program.
+
+    Returns:
+      A function like ``train_step``; constants and report are whole on every device.
+    """
+    whole = meshes.replicated(batch.mesh)
+
+    def step(state, batch_, constants):
+        with activations.pinned(batch.mesh):
+            return train_step(state, batch_, constants)
+
+    return jax.jit(
+        step,
+        in_shardings=(state, batch, whole),
+        out_shardings=(state, whole),
+        donate_argnums=0,
+    )

@@ -5,7 +5,7 @@ The one place that reads the keys of ``configs/base.py``.
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -15,13 +15,14 @@ from flax import linen as nn
 from pv_vae_jax.checkpoint import export
 from pv_vae_jax.core import dims, rng, trees
 from pv_vae_jax.data import pipeline
+from pv_vae_jax.data.buckets import Bucket
 from pv_vae_jax.losses import perceptual
 from pv_vae_jax.models import discriminators
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import adversary as adversaries
 from pv_vae_jax.training import (
-    ahead,
+    batch_shapes,
     calibration,
     profiling,
     splitting,
@@ -29,9 +30,10 @@ from pv_vae_jax.training import (
     video_data,
 )
 from pv_vae_jax.training import state as states
+from pv_vae_jax.training.placement import Placement
 from pv_vae_jax.training.run import Run
 from pv_vae_jax.training.stages import Stage, stages_of
-from pv_vae_jax.withholding import Withholding
+from pv_vae_jax.withholding import Withholding, masks
 from pv_vae_jax.zoo import registry
 
 
@@ -81,6 +83,11 @@ class VAERun(Run):
         """The model and its latents."""
         return f"{self.config['model']['name']} {self.module.spec}"
 
+    @property
+    def split(self) -> str:
+        """``config.runtime.split``: "rows" or "time", "" if every device has whole clips."""
+        return self.config["runtime"]["split"]
+
     def initial_params(self) -> trees.Tree:
         """Fresh parameters, a function of the seed."""
         initial = functools.partial(registry.initial, self.module)
@@ -125,7 +132,7 @@ class VAERun(Run):
 
     def program(
         self, stage: Stage, data: pipeline.TrainingData, step: int
-    ) -> tuple[vae_step.Program, Any]:
+    ) -> tuple[vae_step.Program, Bucket]:
         """How many groups ``slice`` leaves out, GAN, R1; and the bucket."""
         bucket, withheld = data.schedule.bucket(step), 0
         if stage.withholding.way == "slice":
@@ -134,11 +141,24 @@ class VAERun(Run):
         penalty = gan and stage.adversarial.penalises_at(step)
         return vae_step.Program(withheld, gan, penalty), bucket
 
-    def update(self, placed: Any, program: Any, constants: Any) -> tuple[Any, tuple]:
+    def update(
+        self, placed: Placement, program: tuple[vae_step.Program, Bucket], constants: Any
+    ) -> tuple[Callable, tuple]:
         """A program of ``(state, batch, LPIPS)``, and its arguments as shapes with shardings."""
-        which, bucket = program
-        form = bucket.height, bucket.width, bucket.batch
-        return ahead.update(self, placed, form, which, constants)
+        (which, bucket), stage, mesh = program, placed.stage, placed.mesh
+        function = vae_step.compiled(
+            vae_step.Networks(splitting.module_of(self, mesh), self.discriminator),
+            stage,
+            self.seed,
+            which,
+            placed.shardings,
+            meshes.over_data(mesh),
+        )
+        video = bucket.batch, stage.data.frames, bucket.height, bucket.width
+        groups, rows, columns, _ = self.module.spec.latent_shape(*video[1:])
+        cells = (1, 1) if stage.withholding.kind in masks.WHOLE else (rows, columns)
+        batch = batch_shapes.clips(mesh, video, (groups, *cells))
+        return function, (placed.state, batch, constants)
 
     def finish(self, stage: Stage, mesh: Any, state: states.TrainState) -> states.TrainState:
         """Calibrates the latent statistics if the stage trained the encoder."""

@@ -20,8 +20,6 @@ from pv_vae_jax.data.batch import Batch
 from pv_vae_jax.losses import pixel_terms
 from pv_vae_jax.losses.perceptual import LPIPS
 from pv_vae_jax.models.discriminators import Discriminator
-from pv_vae_jax.sharding import activations
-from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.sharding.split import Split
 from pv_vae_jax.training import adversary as adversaries
 from pv_vae_jax.training import update
@@ -146,29 +144,22 @@ def compiled(
     networks: Networks, stage: Stage, seed: int, program: Program, state: Any,
     batch: jax.sharding.NamedSharding,
 ):  # fmt: skip
-    """:func:`train_step` under ``jax.jit`` with explicit shardings, the state donated.
+    """:func:`train_step` as :func:`update.compiled` has it.
 
     Args:
       networks: as of :func:`train_step`, like ``stage``, ``seed`` and ``program``.
       stage: stage.
       seed: seed.
       program: program.
-      state: sharding of the state, or a tree of one for each leaf; the new state has the same.
-      batch: sharding of the batch over ``data``; its mesh is that of the program.
+      state: shardings of the state.
+      batch: sharding of the batch.
 
     Returns:
-      (state, batch, judge) to (state, report); judge and report are whole on every device.
+      (state, batch, judge) to (state, report).
     """
-    whole = meshes.replicated(batch.mesh)
 
     def step(state, batch_, judge):
         judge = judge and judge.on(batch.mesh.shape["data"])
-        with activations.pinned(batch.mesh):
-            return train_step(networks, stage, seed, program, state, batch_, judge)
+        return train_step(networks, stage, seed, program, state, batch_, judge)
 
-    return jax.jit(
-        step,
-        in_shardings=(state, batch, whole),
-        out_shardings=(state, whole),
-        donate_argnums=0,
-    )
+    return update.compiled(step, state, batch)

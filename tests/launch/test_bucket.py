@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pv_vae_jax.checkpoint import export
-from pv_vae_jax.checkpoint.manager import Checkpoints, abstract_like
+from pv_vae_jax.checkpoint.manager import Checkpoints
 from pv_vae_jax.core import storage
 from pv_vae_jax.data import latents, rendered, shard_index, shards, sources, video_files
 from pv_vae_jax.data.clips import ClipError, Draw
@@ -19,6 +19,7 @@ from pv_vae_jax.data.prepare import assemble, items, pieces
 from pv_vae_jax.data.prepare import run as preparation
 from pv_vae_jax.generation.caching.clips import Clips
 from pv_vae_jax.generation.caching.run import Caching
+from pv_vae_jax.sharding import shapes
 from pv_vae_jax.training import reporting, workdir
 from pv_vae_jax.zoo import registry
 from tests import buckets, tiny
@@ -58,7 +59,7 @@ def test_the_folder_of_a_run_can_be_in_a_bucket(bucket, tmp_path):
         ValueError, match="gs://bucket/runs/a holds a run of another config: config"
     ):
         workdir.open_workdir(run, {"seed": 1, "runtime": {"keep": 1}})
-    restored, position = again.restore(abstract_like(state, jax.tree.map(lambda _: device, state)))
+    restored, position = again.restore(shapes.of(state))
     jax.tree.map(np.testing.assert_array_equal, restored, leaves)
     assert position == {"step": 3}
     again.close()

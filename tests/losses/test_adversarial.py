@@ -87,7 +87,7 @@ def test_logits_that_do_not_count_have_no_value_and_no_gradient():
     assert adversarial.accuracy(hidden, fake, where).tolist() == [1.0]
     start = adversarial.Averages.start(1)
     assert adversarial.lecam(hidden, fake, start, where).tolist() == [4.0 + 9.0]
-    assert start.moved(hidden, fake, 0.5, where).fake.tolist() == [-1.5]
+    assert adversarial.Averages.of(hidden, fake, where).fake.tolist() == [-3.0]
     slope = jax.grad(lambda f: adversarial.for_generator("hinge", f, where).sum())(FAKE)
     assert slope[0].ravel().tolist() == [-1.0, 0.0]
 
@@ -124,17 +124,17 @@ def test_the_averages_of_lecam_decay_to_the_mean_of_each_map():
     averages = adversarial.Averages.start(2)
     assert not np.any(jax.tree.leaves(averages))
     for step in range(1, 4):
-        averages = averages.moved(real, fake, decay=0.9)
+        averages = averages.moved(adversarial.Averages.of(real, fake), decay=0.9)
         share = 1 - 0.9**step
         np.testing.assert_allclose(averages.real, [share * 0.5, share * 3.0], rtol=1e-6)
         np.testing.assert_allclose(averages.fake, [share * 2.25, share * -2.0], rtol=1e-6)
 
 
 def test_no_gradient_passes_the_averages():
-    def moved(real):
-        return adversarial.Averages.start(1).moved(real, FAKE, 0.9).real.sum()
+    def means(real):
+        return adversarial.Averages.of(real, FAKE).real.sum()
 
-    assert not np.any(jax.grad(moved)(REAL)[0])
+    assert not np.any(jax.grad(means)(REAL)[0])
 
 
 @pytest.fixture(scope="module")

@@ -210,7 +210,7 @@ def split():
     """(velocity, collectives) over 4 x 2 devices: clips over data, heads over model."""
     mesh, module = meshes.make_mesh(data=4, model=2), network(width=32)
     params, clips = weights(module), [np.concatenate([x] * 2) for x in INPUTS]
-    placed = rules.shardings(mesh, params)
+    placed, _ = rules.shardings(mesh, params)
 
     def apply(params, *inputs):
         with activations.pinned(mesh):

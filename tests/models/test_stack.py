@@ -87,7 +87,7 @@ def sent(scan: bool):
     mesh, clips = meshes.make_mesh(), jax.ShapeDtypeStruct((8, 3, 8, 8, 16), np.float32)
     module = stack("block", scan, features=16)
     params = jax.eval_shape(module.init, jax.random.key(0), clips)["params"]
-    placed = rules.shardings(mesh, params, [("kernel$", ("data",))])
+    placed, _ = rules.shardings(mesh, params, [("kernel$", ("data",))])
 
     def gradient(params, clips):
         with activations.pinned(mesh):

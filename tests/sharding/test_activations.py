@@ -22,7 +22,7 @@ def moved(around) -> dict[str, int]:
     """Collectives of the gradient of an upsampling, its kernel's outputs split over ``data``."""
     module = Upsample((2, 2))
     params = jax.eval_shape(module.init, jax.random.key(0), jnp.zeros(SHAPE))["params"]
-    placed = rules.shardings(MESH, params, [("kernel", ("data",))])
+    placed, _ = rules.shardings(MESH, params, [("kernel", ("data",))])
 
     def loss(params, x):
         with around(MESH):

@@ -51,7 +51,7 @@ def shapes(**leaves):
 
 
 def test_a_pair_of_layers_is_column_then_row_parallel(state):
-    found = specs(rules.shardings(MESH, state).params)
+    found = specs(rules.shardings(MESH, state)[0].params)
     block = "decoder/mid/block_0"
     assert found[f"{block}/conv_0/kernel"] == (None, None, None, None, "model")
     assert found[f"{block}/conv_0/bias"] == found[f"{block}/norm_1/scale"] == ("model",)
@@ -67,7 +67,7 @@ def test_a_pair_of_layers_is_column_then_row_parallel(state):
 
 def test_ema_slots_and_discriminator_follow_the_parameters(state):
     for fsdp in (False, True):
-        placed = rules.shardings(MESH, state, fsdp=fsdp, least=1)
+        placed, _ = rules.shardings(MESH, state, fsdp=fsdp, least=1)
         params, moments = specs(placed.params), specs(placed.slots[1].mu)
         assert specs(placed.ema) == moments == specs(placed.slots[1].nu)
         assert moments and all(params[path] == spec for path, spec in moments.items())
@@ -75,7 +75,7 @@ def test_ema_slots_and_discriminator_follow_the_parameters(state):
         assert specs(adversary.params) == specs(adversary.slots[1].mu)
         assert tuple(placed.step.spec) == tuple(adversary.averages.real.spec) == ()
     assert params["decoder/up_0/conv/kernel"][-2:] == ("data", "model")
-    plain = specs(rules.shardings(MESH, state).adversary.params)
+    plain = specs(rules.shardings(MESH, state)[0].adversary.params)
     for kind in ("frame", "clip"):
         assert plain[f"{kind}/conv_0/kernel"][-1] == "model"
         assert plain[f"{kind}/conv_1/kernel"][-2:] == ("model", None)
@@ -85,23 +85,24 @@ def test_ema_slots_and_discriminator_follow_the_parameters(state):
 def test_a_factored_slot_stays_whole():
     tree = {"w": jax.ShapeDtypeStruct((8, 4), np.float32)}
     rows = {"w": jax.ShapeDtypeStruct((8,), np.float32)}
-    placed = rules.shardings(MESH, (tree, rows), [("w", ("model",))])
+    placed, _ = rules.shardings(MESH, (tree, rows), [("w", ("model",))])
     assert specs(placed[0]) == {"w": (None, "model")} and specs(placed[1]) == {"w": ()}
 
 
 def test_fsdp_takes_the_largest_axis_that_divides_and_is_free():
     mesh = meshes.make_mesh()  # data 8
     tree = shapes(square=(3, 16, 16), wide=(3, 8, 24), odd=(3, 9, 16), small=(8,), none=(63, 9))
-    found = specs(rules.shardings(mesh, tree, fsdp=True, least=100))
+    placed, undivided = rules.shardings(mesh, tree, fsdp=True, least=100)
+    found = specs(placed)
     assert found["square"] == (None, "data", None)  # of equals the first
     assert found["wide"] == found["odd"] == (None, None, "data")
     assert found["small"] == () and found["none"] == ()
-    assert rules.undivided(mesh, tree, fsdp=True, least=100) == ["none"]
-    taken = rules.shardings(MESH, shapes(w=(8, 16)), [("w", ("model",))], fsdp=True, least=1)
+    assert undivided == ["none"]
+    taken, _ = rules.shardings(MESH, shapes(w=(8, 16)), [("w", ("model",))], fsdp=True, least=1)
     assert specs(taken) == {"w": ("data", "model")}
-    assert specs(rules.shardings(mesh, tree)) == dict.fromkeys(tree, ())
+    assert specs(rules.shardings(mesh, tree)[0]) == dict.fromkeys(tree, ())
     one = meshes.make_mesh(devices=jax.devices()[:1])
-    assert rules.undivided(one, tree, fsdp=True, least=1) == []
+    assert rules.shardings(one, tree, fsdp=True, least=1)[1] == []
 
 
 def test_a_rule_without_effect_is_an_error_with_the_numbers():
@@ -132,7 +133,7 @@ def test_a_size_that_does_not_divide_is_an_error_with_the_numbers():
 
 def test_the_table_has_the_bytes_of_each_device():
     tree = shapes(a=(8, 16), b=(3,)) | {"c": jax.ShapeDtypeStruct((4, 4), jax.numpy.bfloat16)}
-    placed = rules.shardings(MESH, tree, [("a", ("model",))], fsdp=True, least=100)
+    placed, _ = rules.shardings(MESH, tree, [("a", ("model",))], fsdp=True, least=100)
     found = {row.path: row for row in table.rows(tree, placed)}
     # a: 8 x 16 x 4 bytes, over data 2 and model 4; b and c are too small for FSDP
     assert (found["a"].whole, found["a"].on_device, found["a"].partition) == (512, 64, "data,model")
@@ -143,7 +144,7 @@ def test_the_table_has_the_bytes_of_each_device():
 
 
 def test_the_totals_of_a_state_are_those_of_its_parts(state):
-    placed = rules.shardings(MESH, state, fsdp=True, least=1)
+    placed, _ = rules.shardings(MESH, state, fsdp=True, least=1)
     rows = table.rows(state, placed)
     sums = table.totals(rows)
     count = trees.count(state.params)

@@ -31,7 +31,7 @@ def stage_of(**changes):
 
 def run_of(stage, module=None):
     sharding = {"rules": (), "fsdp": True, "least": 2**14}
-    config = {"seed": 0, "runtime": {"sharding": sharding}}
+    config = {"seed": 0, "runtime": {"sharding": sharding, "split": ""}}
     return VAERun(config, module or tiny.LinearVAE(), (stage,))
 
 

@@ -8,10 +8,11 @@ from jax.sharding import PartitionSpec as P
 from configs.generator_base import base, stage
 from pv_vae_jax.core import trees
 from pv_vae_jax.costs import collectives, flops, hlo
+from pv_vae_jax.data.buckets import Bucket
 from pv_vae_jax.generation import ahead as sampling
 from pv_vae_jax.generation.sampler import Sampling
 from pv_vae_jax.sharding import mesh as meshes
-from pv_vae_jax.training import generator_ahead, placement, restore
+from pv_vae_jax.training import ahead, generator_ahead, placement, restore
 
 WIDTH, DEPTH, CLIPS, CLASSES = 16, 6, 8, 3
 GROUPS, SIDE, CHANNELS = 5, 2, 64  # pv_vae_tiny on clips of 17 x 32 x 32
@@ -36,7 +37,7 @@ def run_of(sharding=None, **fields):
 
 def train_on(mesh, sharding=None, **fields):
     run = run_of(sharding, **fields)
-    return run, generator_ahead.train(run, run.stages[0], mesh)
+    return run, ahead.train(run, run.stages[0], mesh, Bucket(32, 32, CLIPS))
 
 
 def compiled(program):

@@ -39,10 +39,28 @@ def keys():
     return objective.Keys(rng.step_key(0, "latent", 3), rng.step_key(0, "padding", 3))
 
 
+class ShownAnother:
+    """A video VAE that is shown ``source`` instead of the clips that it is to predict."""
+
+    def __init__(self, module, source):
+        self.module, self.source, self.spec = module, source, module.spec
+        self.last_layer, self.hidden = module.last_layer, None
+
+    def apply(self, variables, x, *others, method):
+        if method == "hide":
+            x = self.source[:, : x.shape[1]]
+        if method == "posterior":
+            assert x is self.hidden, "other pixels are encoded than those that hide has left"
+        result = self.module.apply(variables, x, *others, method=method)
+        if method == "hide":
+            self.hidden = result
+        return result
+
+
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def update(module, withheld, loss, params, batch, source):
     return objective.value_and_gradient(
-        module, params, {}, batch, WEIGHTS, keys(), withheld, loss=loss, source=source
+        ShownAnother(module, source), params, {}, batch, WEIGHTS, keys(), withheld, loss=loss
     )[:2]
 
 
