@@ -112,7 +112,7 @@ def main(argv: list[str] | None = None) -> int:
         "settings": list(args.set),
         "withheld": args.withheld,
         "effort": args.effort,
-    } | report.figures(topology, len(devices), program, counted, compiled)
+    } | report.figures(topology, mesh, program, counted, compiled)
     print(report.text(found))
     if args.json:
         path = pathlib.Path(args.json)

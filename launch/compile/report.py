@@ -5,6 +5,7 @@ import importlib.metadata
 from typing import Any
 
 import jax
+from jax.sharding import Mesh
 
 from launch.compile.compiling import TooLarge
 from pv_vae_jax.costs import chips, collectives, hlo, traffic
@@ -29,7 +30,7 @@ def versions() -> dict[str, str]:
 
 def figures(
     topology: Topology,
-    devices: int,
+    mesh: Mesh,
     ahead: Ahead,
     flops: Flops,
     program: jax.stages.Compiled | TooLarge | None,
@@ -39,7 +40,7 @@ def figures(
     A program that does not fit has neither collectives nor a roofline: it does not exist.  None is
     one that was not compiled.
     """
-    chip = chips.CHIPS.get(topology.chip)
+    chip, devices = chips.CHIPS.get(topology.chip), mesh.size
     found: dict[str, Any] = {
         "topology": f"{topology.chip}:{'x'.join(map(str, topology.shape))}",
         "devices": devices,
@@ -66,7 +67,9 @@ def figures(
         + memory.generated_code_size_in_bytes
     )
     text = hlo.parse(program.as_text())
-    said, moved = collectives.of(text, chip.reach if chip else 0), traffic.of(text)
+    slow = chip is not None and chip.beyond > 0
+    hosts = [device.process_index for device in mesh.devices.flat] if slow else []
+    said, moved = collectives.of(text, hosts), traffic.of(text)
     costs = program.cost_analysis()
     found |= {
         "temporaries": memory.temp_size_in_bytes,

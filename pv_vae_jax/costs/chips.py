@@ -44,8 +44,8 @@ class Chip:
       rates: FLOP/s by arithmetic (flops.py); the peak is that of "bfloat16".
       bandwidth: bytes per second between chip and memory.
       network: bytes per second that the device sends, in one direction, over its fast links.
-      reach: how many devices the fast links join; 0 for all of a topology.
-      beyond: bytes per second that it sends to devices beyond.
+      beyond: bytes per second that it sends to devices of other hosts; 0 where the fast links join
+        all of a topology.
     """
 
     name: str
@@ -53,7 +53,6 @@ class Chip:
     rates: dict[str, float]
     bandwidth: float
     network: float
-    reach: int = 0
     beyond: float = 0.0
 
     @property
@@ -82,7 +81,6 @@ CHIPS = {
             {"bfloat16": 989.4e12, "float32": 494.7e12, "float32 highest": 66.9e12},
             3350e9,
             450e9,
-            reach=8,
             beyond=50e9,
         ),
     )

@@ -8,13 +8,12 @@ Bytes that each device sends, by the algorithms that send the least, for a group
     all-to-all              (n - 1) / n  |operand|                                          (4)
     collective-permute                   |operand|                                          (5)
 
-Of these, what a device's link out of its host carries, where ``reach`` devices are a host's, m of
-the group's are on each, and the group is on several hosts:
+Of these, what a device's link out of its host carries, where m devices of the group are on each of
+its hosts, and these are several:
 
     all-to-all, collective-permute       all of it;     others   1 / m of it              (6)
 
-since a ring crosses between two hosts once, and the devices of a host share the work.  Devices are
-numbered host by host (sharding/mesh.py arranges them so).
+since a ring crosses between two hosts once, and the devices of a host share the work.
 
 An asynchronous collective is counted where it starts; one in a loop as often as the loop runs; of
 the branches of a conditional the one that sends most.
@@ -23,6 +22,7 @@ the branches of a conditional the one that sends most.
 import dataclasses
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -69,17 +69,18 @@ NOTHING = Traffic(0, 0, 0.0)
 Collectives = dict[tuple[str, int], Traffic]
 
 
-def of(program: hlo.Program, reach: int = 0) -> Collectives:
+def of(program: hlo.Program, hosts: Sequence[int] = ()) -> Collectives:
     """The collectives of one run; groups of one device are left out.
 
     Args:
       program: compiled.
-      reach: devices of a host; 0: all are joined by the same links.
+      hosts: the host of each device, in the order of the program's mesh; none: all are joined by
+        the same links.
 
     Raises:
       ValueError: a loop that holds one runs for a number of times that is not in the program.
     """
-    return dict(sorted(_of_computation(program, program.entry, {}, reach).items()))
+    return dict(sorted(_of_computation(program, program.entry, {}, hosts).items()))
 
 
 def table(collectives: Collectives) -> list[dict[str, Any]]:
@@ -101,34 +102,34 @@ def _add(total: Collectives, more: Collectives, times: int = 1) -> None:
 
 
 def _of_computation(
-    program: hlo.Program, name: str, known: dict[str, Collectives], reach: int
+    program: hlo.Program, name: str, known: dict[str, Collectives], hosts: Sequence[int]
 ) -> Collectives:
     if name in known:
         return known[name]
     total: Collectives = {}
     for each in program.computations[name]:
         if each.opcode in _OPCODES:
-            _add(total, _of_instruction(program, name, each, reach))
+            _add(total, _of_instruction(program, name, each, hosts))
         elif each.opcode == "while":
-            body = _of_computation(program, each.called["body"], known, reach)
+            body = _of_computation(program, each.called["body"], known, hosts)
             if body:
                 _add(total, body, program.trips(each))
         elif each.opcode == "conditional":
-            branches = [_of_computation(program, branch, known, reach) for branch in each.branches]
+            branches = [_of_computation(program, branch, known, hosts) for branch in each.branches]
             _add(total, max(branches, key=sent))
         elif each.opcode in _RUN_ONCE:
             inside = each.called.get("to_apply" if each.opcode == "call" else "calls")
             if inside:
-                _add(total, _of_computation(program, inside, known, reach))
+                _add(total, _of_computation(program, inside, known, hosts))
     known[name] = total
     return total
 
 
 def _of_instruction(
-    program: hlo.Program, computation: str, each: hlo.Instruction, reach: int
+    program: hlo.Program, computation: str, each: hlo.Instruction, hosts: Sequence[int]
 ) -> Collectives:
     kind = _OPCODES[each.opcode]
-    group, on_a_host = _group(each.attributes, program.devices, reach)
+    group, on_a_host = _group(each.attributes, program.devices, hosts)
     if group == 1:
         return {}
     result = each.bytes
@@ -146,17 +147,17 @@ def _of_instruction(
     return {(kind, group): Traffic(1, operand, sent, crossing if on_a_host < group else 0.0)}
 
 
-def _group(attributes: str, devices: int, reach: int) -> tuple[int, int]:
+def _group(attributes: str, devices: int, hosts: Sequence[int]) -> tuple[int, int]:
     """Devices in a group, and how many of them are on one host; the first group stands for all."""
     pairs = re.search(r"source_target_pairs=\{((?:\{\d+,\d+\},?)*)\}", attributes)
     if pairs:
         told = [tuple(map(int, pair)) for pair in re.findall(r"(\d+),(\d+)", pairs.group(1))]
         moved = [(one, other) for one, other in told if one != other]
-        inside = not reach or all(one // reach == other // reach for one, other in moved)
+        inside = not hosts or all(hosts[one] == hosts[other] for one, other in moved)
         return (devices if moved else 1), (devices if inside else 1)
     members = _members(attributes, devices)
-    hosts = {member // reach for member in members} if reach else {0}
-    return len(members), len(members) // len(hosts)
+    several = {hosts[member] for member in members} if hosts else {0}
+    return len(members), len(members) // len(several)
 
 
 def _members(attributes: str, devices: int) -> list[int]:

@@ -14,10 +14,11 @@ from pv_vae_jax.core import storage
 from pv_vae_jax.evaluation import any_size, held_out, pictures
 from pv_vae_jax.losses import perceptual
 from pv_vae_jax.models.video_vae import VideoVAE
+from pv_vae_jax.training import placement
 from pv_vae_jax.training.stages import Stage
 from pv_vae_jax.training.vae_run import VAERun
 
-BATCH = 8
+BATCH = 8  # clips at once, or as many as a device trains on if these are fewer
 PICTURE_RATE = 6.0  # frames per second of the films
 
 
@@ -48,10 +49,20 @@ class Evaluate:
         """The figures of each source, by its name."""
         return {
             source: held_out.evaluate(
-                vae, _batches(clips), self.observe(stage), f"held-out {source}", self._lpips
+                vae,
+                self._batches(clips, stage),
+                self.observe(stage),
+                f"held-out {source}",
+                self._lpips,
             )
             for source, clips in self.clips(stage, count).items()
         }
+
+    def _batches(self, clips: np.ndarray, stage: Stage) -> list[np.ndarray]:
+        """Parts that one device can hold, since a device has as many clips in an update."""
+        update = min(batch for _, _, batch, *_ in stage.data.buckets)
+        size = min(BATCH, max(1, update // placement.mesh_of(self._run).shape["data"]))
+        return [clips[first : first + size] for first in range(0, len(clips), size)]
 
     def pictures(self, vae: VideoVAE, stage: Stage, folder: pathlib.Path, clips: int = 1) -> None:
         """Of each source's first clips: original, reconstruction, prediction; a strip, a film."""
@@ -95,7 +106,3 @@ class Evaluate:
         results = {source: figure.as_dict() for source, figure in figures.items()}
         storage.write(workdir / "results.json", json.dumps(results, indent=1))
         return "\n\n".join(figure.text() for figure in figures.values())
-
-
-def _batches(clips: np.ndarray) -> list[np.ndarray]:
-    return [clips[first : first + BATCH] for first in range(0, len(clips), BATCH)]

@@ -65,12 +65,14 @@ def split(vae: VideoVAE, by: str, mesh: Mesh | None = None) -> SplitVAE:
       by: "rows", with H a multiple of the spatial factor (16 in the paper) on each device; or
         "time", of any length with at least 2 latent steps on each device.
       mesh: ``data`` devices share the clips of a batch, ``model`` devices share each clip (see
-        sharding/mesh.py); None for all devices on each clip.
+        sharding/mesh.py); None for all devices of this host on each
+        clip.
 
     Raises:
       ValueError: the model cannot be split that way, or is split or tiled already.
     """
     if type(vae) is not VideoVAE:
         raise ValueError("this model is tiled, or its clips are split, already: do either once.")
-    mesh = meshes.make_mesh(data=1, model=0) if mesh is None else mesh
+    if mesh is None:
+        mesh = meshes.make_mesh(data=1, model=0, devices=jax.local_devices())
     return SplitVAE(vae, Split(vae.module, mesh, by))

@@ -218,12 +218,21 @@ REACH = {  # replica groups of 64 devices: (in a group, of them on a host of 8)
 
 @pytest.mark.parametrize("attributes", REACH)
 def test_a_group_is_on_as_many_hosts_as_its_devices_are(attributes):
-    assert collectives._group(attributes, 64, 8) == REACH[attributes]
+    assert collectives._group(attributes, 64, [n // 8 for n in range(64)]) == REACH[attributes]
+
+
+def test_devices_that_are_not_numbered_host_by_host_are_on_the_hosts_that_are_told():
+    turns = [n % 8 for n in range(64)]  # runtime.mesh.slow = model
+    assert collectives._group("replica_groups=[8,8]<=[64]", 64, turns) == (8, 1)
+    assert collectives._group("replica_groups=[8,8]<=[8,8]T(1,0)", 64, turns) == (8, 8)
+    assert collectives._group("source_target_pairs={{0,1},{1,2}}", 64, turns) == (64, 1)
+    assert collectives._group("source_target_pairs={{0,8},{8,16}}", 64, turns) == (64, 64)
 
 
 def test_a_ring_crosses_between_hosts_once_and_an_exchange_with_all_it_sends():
     def crossing(text, reach):
-        return {kind: each.crossing for (kind, _), each in collectives.of(text, reach).items()}
+        hosts = [n // reach for n in range(8)]
+        return {kind: each.crossing for (kind, _), each in collectives.of(text, hosts).items()}
 
     text = hlo.parse(ACCELERATOR)
     assert set(crossing(text, 4).values()) == {0.0}
