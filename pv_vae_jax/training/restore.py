@@ -159,7 +159,8 @@ def kept_state(
             continue
         checkpoints = checkpoints_of(workdir, each)
         if checkpoints.latest() is not None:
-            placement = placements.of_state(each, mesh, placements.shapes(run, each))
+            shapes = placements.shapes(run, each)  # split, so that any run's state has room
+            placement = placements.of_state(each, mesh, shapes, fsdp=True)
             state, position = resume(checkpoints, placement, step)
             checkpoints.close()
             return state, position
