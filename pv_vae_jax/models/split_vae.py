@@ -73,4 +73,8 @@ def split(vae: VideoVAE, by: str, mesh: Mesh | None = None) -> SplitVAE:
     if type(vae) is not VideoVAE:
         raise ValueError("this model is tiled, or its clips are split, already: do either once.")
     mesh = meshes.make_mesh(data=1, model=0) if mesh is None else mesh
-    return SplitVAE(vae, Split(vae.module, mesh, by))
+    try:
+        clips = Split(vae.module, mesh, by)
+    except ValueError as error:
+        raise ValueError(f"{vae.config.get('name', 'this model')}: {error}") from error
+    return SplitVAE(vae, clips)
