@@ -22,9 +22,13 @@ CLASSES = 101
 def get_config(argument: str = ""):
     """``TOKENIZER`` or ``TOKENIZER,PATCH``."""
     model, _, patch = argument.partition(",")
-    config = base(
-        "latte_xl", classes=CLASSES, patch=int(patch or 1), dtype="bfloat16", remat="block"
-    )
+    patch = patch or "1"
+    if not patch.isdecimal() or int(patch) < 1:
+        raise ValueError(
+            f"the argument is TOKENIZER or TOKENIZER,PATCH, with PATCH a number of latents such as "
+            f"1 or 2; got the patch {patch!r}."
+        )
+    config = base("latte_xl", classes=CLASSES, patch=int(patch), dtype="bfloat16", remat="block")
     config.tokenizer.model = model
     config.data.labels = "folder"
     config.runtime.workers = 8

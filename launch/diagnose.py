@@ -17,7 +17,8 @@ Memory against length: python -m launch.bench long.
 
 examples:
   python -m launch.diagnose --model exports/demo.npz --out faults/
-  python -m launch.diagnose --model exports/demo.npz --input a.mp4 --out faults/ --tile 128x128
+  python -m launch.diagnose --model exports/demo.npz --input a.mp4 --out faults/ --size 256 \\
+      --tile 128x128
 
 exit code: 0 if the files were written, 2 after an error (one sentence on stderr).
 """
@@ -58,7 +59,7 @@ def main(argv: list[str] | None = None) -> None:
     vae.spec.latent_shape(args.frames, args.size, args.size)
     if args.piece < 1:
         raise ValueError(f"--piece is at least 1 latent step, got {args.piece}.")
-    out, clip = storage.path(args.out), _clip(args)
+    out, clip = storage.path(args.out), _clip(args, vae.spec.temporal)
     way = any_size.way(vae.spec, args.frames)
     cuts = {f"chunks ({way})": seams.of_chunks(vae, clip, args.piece)}
     if tiled is not vae:
@@ -70,7 +71,11 @@ def main(argv: list[str] | None = None) -> None:
         "model": model,
         "clip": [args.frames, args.size, args.size],
         "seams": {label: one.figures() for label, one in cuts.items()},
-        "one_colour": {"deviation": colours.deviation, "repeats_every": colours.shares},
+        "one_colour": {
+            "deviation": colours.deviation,
+            "repeats_every": colours.shares,
+            "white_noise": colours.noise,
+        },
         "receptive_field": fields,
     }
     storage.make_folder(out)
@@ -85,17 +90,18 @@ def main(argv: list[str] | None = None) -> None:
         print(f"{label}: {one.decibels:.1f} dB from the whole clip")
     print(f"one colour: {colours.deviation:.3g} of 255 levels added; of its power repeats")
     for period, share in colours.shares.items():
-        print(f"  every {period} pixels {share:.1%} (white noise: {1 / period**2:.1%})")
+        print(f"  every {period} pixels {share:.1%} (white noise: {colours.noise[period]:.2%})")
     print("receptive field, before and behind (None: to the edge of this clip)")
     for name, axes in fields.items():
         sees = ", ".join(f"{axis} {before}, {behind}" for axis, (before, behind) in axes.items())
         print(f"  {name}: {sees}")
 
 
-def _clip(args: argparse.Namespace):
+def _clip(args: argparse.Namespace, temporal: int):
     """uint8 ``[T, S, S, 3]``: the middle of a film's first frames, or a rendered clip."""
     import numpy as np
 
+    from pv_vae_jax.core import dims
     from pv_vae_jax.data import clips, video_files
     from pv_vae_jax.data.rendered import Scene
 
@@ -108,7 +114,7 @@ def _clip(args: argparse.Namespace):
             return np.stack(frames)
     raise ValueError(
         f"{args.input} has {len(frames)} frames, fewer than {args.frames}: use --frames "
-        f"{max(1, len(frames) - (len(frames) - 1) % 4)} or a longer film."
+        f"{dims.lengths_around(len(frames), temporal)[0]} or a longer film."
     )
 
 

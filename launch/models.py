@@ -52,7 +52,7 @@ def add_tiles(it: argparse.ArgumentParser) -> None:
         "--tile",
         metavar="ROWSxCOLUMNS",
         help="large frames: run the model in tiles of so many pixels, in a fraction of the memory "
-        "and with the result of whole frames (PV-VAE's CNN; other models: --blend)",
+        "and with the result of whole frames (PV-VAE's CNN and hybrid; other models: --blend)",
     )
     it.add_argument(
         "--overlap",

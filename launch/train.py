@@ -15,6 +15,7 @@ The workdir holds config.json, metrics.jsonl, tensorboard/, pictures/, checkpoin
 parameters.txt which device holds what (docs/scaling.md).
 """
 
+import re
 import sys
 
 from launch import door
@@ -25,7 +26,7 @@ import jax  # noqa: E402  (door.prepare sets what JAX reads when it is imported)
 from absl import app, flags, logging  # noqa: E402
 from ml_collections import config_flags  # noqa: E402
 
-from launch import hosts  # noqa: E402
+from launch import config_file, hosts  # noqa: E402
 
 CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Config file, with an optional argument after a colon.", lock_config=True
@@ -40,14 +41,29 @@ STOPPED_CODE = flags.DEFINE_integer(
 
 
 def _parse(arguments: list[str]) -> list[str]:
-    """The command line; a sentence for a key or value that the config does not take."""
+    """The command line; a sentence for a config, key or value that is not taken."""
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if given := re.fullmatch("--?config(=(.*))?", argument):
+            config_file.read(following if given[1] is None else given[2])
     try:
         return flags.FLAGS(arguments)
     except (flags.Error, AttributeError, KeyError, TypeError, ValueError) as error:
-        why = " ".join(str(error.args[0]).replace("\\n", " ").split()).strip("'\"")
-        keys = [argument.split("=")[0] for argument in arguments if "--config." in argument]
-        named = [key for key in keys if key.split(".")[-1] in why]
-        raise ValueError(f"{named[0]}: {why}" if named and named[0] not in why else why) from error
+        raise ValueError(_why(error, arguments)) from error
+
+
+def _why(error: BaseException, arguments: list[str]) -> str:
+    """What a flag is refused for, after its name."""
+    while error.args and isinstance(error.args[0], BaseException):
+        error = error.args[0]  # ml_collections raises AttributeError(KeyError("'sead'\n..."))
+    why = " ".join(str(error.args[0] if error.args else error).split())
+    keys = [argument.split("=")[0] for argument in arguments if "--config." in argument]
+    if isinstance(error, KeyError):
+        key, _, hint = why.partition(" ")
+        why = f"the config has no key {key}. {hint}".strip()
+        named = [flag for flag in keys if key.strip("'") in flag.split(".")[1:]]
+    else:
+        named = [flag for flag in keys if flag.split(".")[-1] in why]
+    return f"{named[0]}: {why}" if named and named[0] not in why else why
 
 
 def main(arguments: list[str]) -> int:

@@ -6,11 +6,10 @@
 its own gradients. `winograd` has a line where the frame's side is even. The best of the rounds
 counts. GFLOP/s count 2 a multiply-add of the sum over the window, three times that with gradients.
 Keep the machine idle; compare ratios, not figures of different runs.
-Run as `python -m launch.bench.convolution [--shapes B,T,H,C,O ...] [--rounds N]`.
+Run as `python -m launch.bench convolution [--shapes B,T,H,C,O ...] [--rounds N]`.
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Callable, Sequence
 
@@ -71,7 +70,7 @@ def _shape(text: str) -> tuple[int, ...]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m launch.bench.convolution", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m launch.bench convolution", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         "--shapes",
@@ -88,7 +87,6 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """The door; prints a table of forms for each shape."""
     options = _parser().parse_args(argv)
-    door.prepare()
     print(f"{'B,T,H,C,O':<16}{'form':<10}{'forward':>16}{'with gradients':>18}{'ratio (1)':>12}")
     for shape in options.shapes:
         b, t, h, c, o = shape
@@ -103,4 +101,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

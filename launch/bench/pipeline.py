@@ -7,17 +7,17 @@ and does nothing else: no crop, resize or batch. Both alternate in one process, 
 on the machine touches both alike. Each round of the pipeline starts anew at its step; its first
 batch is not timed. With threads or workers a few batches are then under way already, so use many
 steps a round.
-Run as `python -m launch.bench.pipeline FOLDER`.
+Run as `python -m launch.bench pipeline FOLDER`.
 """
 
 import argparse
 import statistics
-import sys
 import time
 from collections.abc import Sequence
 
 import av
 
+from launch import door
 from pv_vae_jax.data import clips, pipeline, sources
 from pv_vae_jax.withholding import Withholding
 
@@ -46,7 +46,7 @@ def bare(data: pipeline.TrainingData, steps: range) -> float:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m launch.bench.pipeline", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m launch.bench pipeline", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("videos", help="folder, list or file; or `rendered`, which has no ratio")
     parser.add_argument("--frames", type=int, default=9, help="frames of a clip (default: 9)")
@@ -92,4 +92,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

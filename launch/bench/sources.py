@@ -15,7 +15,6 @@ import argparse
 import functools
 import pathlib
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +24,7 @@ import cv2
 import numpy as np
 import PIL.Image
 
+from launch import door
 from pv_vae_jax.data import clips, images, rendered, shards, sources, video_files
 from pv_vae_jax.data.prepare import items, pieces, run
 
@@ -192,4 +192,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

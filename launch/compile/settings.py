@@ -1,28 +1,19 @@
 """The config of a compilation, and ``key=value`` changes to it."""
 
 import ast
-import importlib.util
-import pathlib
 from collections.abc import Sequence
 from typing import Any
+
+from launch import config_file
 
 
 def read(text: str, changes: Sequence[str] = ()) -> dict[str, Any]:
     """The config of ``FILE`` or ``FILE:ARGUMENT`` as plain dicts, with changes.
 
     Raises:
-      ValueError: no such file, no such key, or a value of another type.
+      ValueError: no such config, no such key, or a value of another type.
     """
-    path, _, argument = text.partition(":")
-    if not pathlib.Path(path).is_file():
-        raise ValueError(f"--config={path}: there is no such file.")
-    spec = importlib.util.spec_from_file_location("config_to_compile", path)
-    module = importlib.util.module_from_spec(spec) if spec else None
-    if module:
-        spec.loader.exec_module(module)
-    if not hasattr(module, "get_config"):
-        raise ValueError(f"--config={path} is no config: it has no get_config.")
-    config = module.get_config(*[argument] * bool(argument)).to_dict()
+    config = config_file.read(text).to_dict()
     for change in changes:
         _set(config, change)
     return config

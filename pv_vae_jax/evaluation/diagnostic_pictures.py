@@ -46,7 +46,7 @@ def spectrum(path: str | os.PathLike, found: Spectrum) -> None:
     axes[1].set(title="log10 of its power", xlabel="cycles per column", ylabel="cycles per row")
     periods = list(found.shares)
     axes[2].bar([str(each) for each in periods], list(found.shares.values()), label="the model")
-    noise = [1 / each**2 for each in periods]
+    noise = [found.noise[each] for each in periods]
     axes[2].plot([str(each) for each in periods], noise, "ko", label="white noise")
     axes[2].set(title="share of power that repeats", xlabel="every ... pixels", ylim=(0, 1))
     axes[2].legend()

@@ -3,10 +3,12 @@
     r = x_hat - mean of x_hat over the frame
     P = mean over clips, frames, colours of |FFT2 r|^2                                      (1)
     share(p) = sum of P at multiples of 1/p in both directions / sum of P,     0 left out   (2)
+    share(p) of white noise = (p^2 - 1) / (N^2 - 1)                                         (3)
 
 A pattern that repeats every p pixels has all its energy at multiples of 1/p, so that a grid of
-patches or of latents shows as a share (2) far above 1/p^2, which is what white noise has.  (1) is
-of the middle of the frame, a multiple of p a side, where the zeros around it are hardly seen.
+patches or of latents shows as a share (2) far above (3): p^2 - 1 of the N^2 - 1 frequencies are
+counted.  (1) is of the middle of the frame, N a side, a multiple of p, where the zeros around it
+are hardly seen.
 """
 
 import dataclasses
@@ -20,7 +22,7 @@ COLOURS = ((128, 128, 128), (255, 255, 255), (0, 0, 0), (200, 60, 60), (60, 200,
 
 @dataclasses.dataclass(frozen=True)
 class Spectrum:
-    """Equations (1) and (2).
+    """Equations (1) to (3).
 
     Attributes:
       residual: r of the first colour's last frame, ``[N, N, 3]``.
@@ -33,6 +35,11 @@ class Spectrum:
     power: np.ndarray
     deviation: float
     shares: dict[int, float]
+
+    @property
+    def noise(self) -> dict[int, float]:
+        """Period to equation (3), for those of ``shares``."""
+        return {p: (p**2 - 1) / (len(self.power) ** 2 - 1) for p in self.shares}
 
 
 def of_power(power: np.ndarray, period: int) -> float:

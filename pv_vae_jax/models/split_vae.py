@@ -75,4 +75,8 @@ def split(vae: VideoVAE, by: str, mesh: Mesh | None = None) -> SplitVAE:
         raise ValueError("this model is tiled, or its clips are split, already: do either once.")
     if mesh is None:
         mesh = meshes.make_mesh(data=1, model=0, devices=jax.local_devices())
-    return SplitVAE(vae, Split(vae.module, mesh, by))
+    try:
+        clips = Split(vae.module, mesh, by)
+    except ValueError as error:
+        raise ValueError(f"{vae.config.get('name', 'this model')}: {error}") from error
+    return SplitVAE(vae, clips)

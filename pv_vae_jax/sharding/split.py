@@ -46,11 +46,14 @@ class Split:
 
     def __post_init__(self):
         able = self.module.spec.splits
-        if self.kind not in able:
+        if not able:
             raise ValueError(
-                f"a clip is split by {' or '.join(able) or 'nothing in this model'}; "
-                f"got {self.kind!r}."
+                f"clips of this model cannot be split, got {self.kind!r}; those of PV-VAE's CNNs "
+                "can. Leave the split out (runtime.split empty); large frames fit in tiles "
+                "(pv.tile, --tile)."
             )
+        if self.kind not in able:
+            raise ValueError(f"a clip is split by {' or '.join(able)}; got {self.kind!r}.")
 
     @property
     def spec(self) -> Any:

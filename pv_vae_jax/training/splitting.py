@@ -32,7 +32,7 @@ def module_of(run: Run, mesh: Mesh) -> nn.Module | Split:
     try:
         return Split(run.module, mesh, by)
     except ValueError as error:
-        raise ValueError(f"runtime.split: {error}") from error
+        raise ValueError(f"runtime.split of {run.config['model']['name']}: {error}") from error
 
 
 def check(run: Run, stage: Stage, mesh: Mesh, params: trees.Tree | None = None) -> None:

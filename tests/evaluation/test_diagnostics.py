@@ -63,9 +63,11 @@ def test_a_grid_is_found_at_its_period_and_noise_has_its_share():
     assert spectrum.of_power(power, 4) < 0.5
     noise = np.random.default_rng(0).standard_normal((200, n, n))
     power = np.square(np.abs(np.fft.fft2(noise))).mean(axis=0)
-    for period in (2, 4, 8):
-        chance = (period**2 - 1) / (n**2 - 1)
-        assert spectrum.of_power(power, period) == pytest.approx(chance, rel=0.1)
+    shares = {period: spectrum.of_power(power, period) for period in (2, 4, 8, 16)}
+    found = spectrum.Spectrum(noise[0], power, 0.0, shares)
+    assert shares == pytest.approx(found.noise, rel=0.1)
+    assert found.noise[2] == pytest.approx(0.0007, abs=5e-5)
+    assert found.noise[16] == pytest.approx(0.062, abs=5e-4)
     assert spectrum.of_power(np.zeros((8, 8)), 4) == 0.0
 
 

@@ -67,9 +67,35 @@ def test_a_users_error_is_a_sentence_and_exit_code_2(environment, capsys, error,
         door.run(main)
 
 
+def test_a_python_without_the_packages_is_told_of_the_environment(environment, capsys):
+    def main():
+        raise ModuleNotFoundError("No module named 'flax'", name="flax")
+
+    def version(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    told = f"error: {sys.executable} has no package %s: activate the environment that "
+    for lacks in ("flax", "jaxlib"):
+        with pytest.raises(SystemExit) as exit:
+            door.run(main)
+        assert exit.value.code == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(told % lacks) and ". .venv/bin/activate" in line
+        environment.setattr(importlib.metadata, "version", version)
+    environment.setenv("PV_VAE_JAX_TRACEBACK", "1")
+    with pytest.raises(ModuleNotFoundError):
+        door.run(main)
+
+
 def test_a_fault_of_ours_keeps_its_traceback(environment):
     with pytest.raises(ZeroDivisionError):
         door.run(lambda: 1 / 0)
+
+    def main():
+        raise ModuleNotFoundError("No module named 'launch.x'", name="launch.x")
+
+    with pytest.raises(ModuleNotFoundError):
+        door.run(main)
 
 
 @pytest.mark.parametrize("name", ["reconstruct", "export"])

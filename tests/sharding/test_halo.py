@@ -238,8 +238,13 @@ def test_clips_that_do_not_divide_over_data_are_refused():
 
 
 def test_a_model_that_says_nothing_of_splits_is_refused():
-    with pytest.raises(ValueError, match="by nothing in this model; got 'rows'"):
+    with pytest.raises(ValueError, match="model cannot be split, got 'rows'; those of PV-VAE's CN"):
         Split(tiny.LinearVAE(), mesh_of(2), "rows")
+    module = tiny.LinearVAE()
+    params = jax.jit(module.init)(jax.random.key(0), np.zeros((1, 1, 16, 16, 3)))["params"]
+    vae = VideoVAE(module, params, np.zeros(4), np.ones(4), {"name": "wan2.1"})
+    with pytest.raises(ValueError, match="wan2.1: clips of this model .* tiles .pv.tile, --tile"):
+        pv.split(vae, "rows", mesh_of(2))
 
 
 class RunningSum(nn.Module):

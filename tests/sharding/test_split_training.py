@@ -38,7 +38,7 @@ def test_every_step_on_split_clips_has_the_gradients_and_losses_of_one_device(ki
     assert not compare(kind, split, fsdp)
 
 
-def run_of(split, frames=5, size=32, model=2, rules=(), **withholding):
+def run_of(split, frames=5, size=32, model=2, rules=(), module=None, **withholding):
     bucket = (size, size, 8, 1)
     stage = Stage(
         name="predictive", steps=10, data=StageData(frames, (bucket,)), trainable=".*",
@@ -48,7 +48,8 @@ def run_of(split, frames=5, size=32, model=2, rules=(), **withholding):
     sharding = {"rules": rules, "fsdp": False, "least": 2**14}
     mesh = {"data": 0, "model": model, "slow": "data"}
     config = {"seed": 0, "runtime": {"sharding": sharding, "mesh": mesh, "split": split}}
-    return VAERun(config, tiny.module(**tiny.SHALLOW), (stage,)), stage, bucket
+    config["model"] = {"name": "tiny"}
+    return VAERun(config, module or tiny.module(**tiny.SHALLOW), (stage,)), stage, bucket
 
 
 def test_the_programs_of_a_config_are_split():
@@ -70,7 +71,11 @@ def test_the_programs_of_a_config_are_split():
         ({"split": "rows", "model": 1}, "over the axis model, which has 1 device: set"),
         ({"split": "time", "way": "slice"}, "predictive.withholding: what slice leaves"),
         ({"split": "time"}, "reads 2 frames .* each of 2 devices has 1 of them"),
-        ({"split": "columns"}, "runtime.split: a clip is split by rows or time; got 'columns'"),
+        ({"split": "columns"}, "runtime.split of tiny: a clip is .* rows or time; got 'columns'"),
+        (
+            {"split": "rows", "module": tiny.LinearVAE()},
+            "runtime.split of tiny: clips of this model cannot .* .runtime.split empty.",
+        ),
         ({"split": "rows", "rules": [("kernel", ("model",))]}, "runtime.split gives the 2 devices"),
     ],
 )
