@@ -16,7 +16,7 @@ import pytest
 
 from pv_vae_jax.data import pipeline
 from pv_vae_jax.evaluation import during_training
-from pv_vae_jax.training import loop, workdir
+from pv_vae_jax.training import loop, stage_loop, workdir
 from pv_vae_jax.training.vae_run import VAERun
 from tests import tiny
 from tests.configs import smallest
@@ -119,7 +119,7 @@ def test_a_later_stage_goes_on_without_the_checkpoints_before_it(whole, tmp_path
 def test_the_state_of_a_stage_is_gone_from_the_devices_in_the_next(tmp_path, monkeypatch):
     """The largest matrix is parameter, two slots and EMA in a state, and in no other."""
     shape = max((leaf.shape for leaf in jax.tree.leaves(run_of().initial_params())), key=np.prod)
-    found, train = [], loop.StageLoop.train
+    found, train = [], stage_loop.StageLoop.train
 
     def count():
         return sum(leaf.shape == shape for leaf in jax.live_arrays())
@@ -128,7 +128,7 @@ def test_the_state_of_a_stage_is_gone_from_the_devices_in_the_next(tmp_path, mon
         found.append(count() - before)
         return train(self, *arguments)
 
-    monkeypatch.setattr(loop.StageLoop, "train", counted)
+    monkeypatch.setattr(stage_loop.StageLoop, "train", counted)
     before = count()
     trained(tmp_path)
     first, second = found
@@ -150,10 +150,10 @@ def test_hosts_that_see_other_data_are_told(monkeypatch):
     def gathered(mine):
         return np.stack([mine, mine, mine + 1])
 
-    loop._check_hosts("ab" * 32)
-    monkeypatch.setattr(loop.multihost_utils, "process_allgather", gathered)
+    stage_loop._check_hosts("ab" * 32)
+    monkeypatch.setattr(stage_loop.multihost_utils, "process_allgather", gathered)
     with pytest.raises(ValueError, match="data of process 2 is not that of process 0"):
-        loop._check_hosts("ab" * 32)
+        stage_loop._check_hosts("ab" * 32)
 
 
 def test_a_run_logs(tmp_path):

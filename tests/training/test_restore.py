@@ -9,7 +9,7 @@ import pytest
 from pv_vae_jax.data import video_files
 from pv_vae_jax.evaluation import during_training
 from pv_vae_jax.sharding import mesh as meshes
-from pv_vae_jax.training import loop, placement, restore, workdir
+from pv_vae_jax.training import placement, restore, stage_loop, workdir
 from pv_vae_jax.training.vae_run import VAERun
 from tests.configs import smallest
 
@@ -28,8 +28,8 @@ def placed_of(run, **changes):
     return placement.of(run, stage, meshes.make_mesh(devices=jax.devices()[:1]))
 
 
-def stage_loop(run, folder):
-    return loop.StageLoop(run, placed_of(run), folder, None, 0)
+def loop_of(run, folder):
+    return stage_loop.StageLoop(run, placed_of(run), folder, None, 0)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def kept(tmp_path_factory):
     state = restore.begin(run, placed_of(run), None)
     moved = jax.tree.map(lambda leaf: leaf + 0.5, state.adversary.params)
     state = state.replace(adversary=state.adversary.replace(params=moved))
-    made = stage_loop(run, folder)
+    made = loop_of(run, folder)
     made._save(state, 4)
     made.checkpoints.close()
     return folder, jax.device_get(state)
@@ -70,23 +70,23 @@ def test_a_discriminator_of_another_form_is_fresh(kept):
 def test_fewer_steps_than_are_behind_a_stage_are_refused(kept, steps, least):
     sentence = f"predictive.steps is {steps}, and 4 updates .* give {least} or more"
     with pytest.raises(ValueError, match=sentence):
-        stage_loop(run_of(steps), kept[0]).state(None)
+        loop_of(run_of(steps), kept[0]).state(None)
 
 
 def test_a_stage_is_finished_at_its_last_step_alone(kept, tmp_path):
     run = run_of()
     state = restore.begin(run, placed_of(run), None)
-    made = stage_loop(run, tmp_path)
+    made = loop_of(run, tmp_path)
     made._save(state, 4, finished=True)
     made.checkpoints.close()
-    again = stage_loop(run, tmp_path)
+    again = loop_of(run, tmp_path)
     again.state(None)
     assert again.finished
-    longer = stage_loop(run_of(6), tmp_path)
+    longer = loop_of(run_of(6), tmp_path)
     longer.state(None)
     assert not longer.finished
     with pytest.raises(ValueError, match="steps is 3, and 4 updates .* give 4 or more"):
-        stage_loop(run_of(3), tmp_path).state(None)
+        loop_of(run_of(3), tmp_path).state(None)
 
 
 def test_a_config_may_be_put_right_until_something_is_kept(kept, tmp_path):
