@@ -63,15 +63,16 @@ def compared(workdirs: Sequence[Any], figure: str = "fvd") -> list[Convergence]:
     if figure not in FIGURES:
         raise ValueError(f"--figure is one of {', '.join(FIGURES)}; got {figure!r}.")
     columns, used = [], []
-    for workdir in workdirs:
-        history = curves.read(workdir)
+    histories = [curves.read(workdir) for workdir in workdirs]
+    alike = len({history.name for history in histories}) < len(histories)  # RUNS/a/run, RUNS/b/run
+    for workdir, history in zip(workdirs, histories, strict=True):
         steps, values = history.values.get(f"samples/{figure}", ([], []))
         if not steps:
             raise ValueError(
                 f"{workdir} has no {figure} of its samples: train it with "
                 "--config.runtime.protocol=NAME and runtime.evaluate_every."
             )
-        columns.append((history.name, steps, values))
+        columns.append((str(workdir) if alike else history.name, steps, values))
         used += _protocols(workdir)
     for where, other in used:
         if told := protocol.differences(used[0][1], other):

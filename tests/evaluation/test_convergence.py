@@ -42,6 +42,11 @@ def test_a_run_that_is_as_good_at_half_of_the_steps_needs_half_of_the_training(t
         assert (tmp_path / "out" / f"convergence.{ending}").stat().st_size > 100
 
 
+def test_runs_in_folders_of_one_name_are_told_apart(tmp_path):
+    runs = [run_of(tmp_path / name / "run", {100: 80.0}) for name in "ab"]
+    assert [each.name for each in convergence.compared(runs)] == list(map(str, runs))
+
+
 def test_runs_of_other_protocols_are_not_compared(tmp_path):
     one = run_of(tmp_path / "one", {100: 80.0})
     other = run_of(tmp_path / "other", {100: 60.0}, videos=16)
