@@ -112,7 +112,7 @@ def _generate(args: argparse.Namespace) -> None:
     drawn = out = SamplesFolder(args.out)
     mine = range(jax.process_index(), args.count, jax.process_count())
     if args.latents:
-        drawn, vae = _drawn_before(args)
+        drawn, vae = _drawn_before(args, mine)
     elif args.baseline:
         vae = _baseline(args, out, mine)
     else:
@@ -137,7 +137,7 @@ def _draw(args: argparse.Namespace, out: Any, mine: range) -> Any:
     return vae
 
 
-def _drawn_before(args: argparse.Namespace) -> tuple[Any, Any]:
+def _drawn_before(args: argparse.Namespace, mine: range) -> tuple[Any, Any]:
     """A folder of latents, and the video VAE that shall decode them."""
     from launch import models
     from pv_vae_jax.generation.folder import SamplesFolder
@@ -147,6 +147,11 @@ def _drawn_before(args: argparse.Namespace) -> tuple[Any, Any]:
     drawn = SamplesFolder(args.latents)
     known = drawn.about()["latents"]["identity"]
     identity.check(identity.identity(vae), known, f"the latents of {args.latents}")
+    if missing := drawn.without_latents(mine):
+        raise ValueError(
+            f"{args.latents} has no latents of sample {missing[0]}: lower --count, or go on with "
+            "the command that draws them."
+        )
     return drawn, vae
 
 

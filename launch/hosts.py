@@ -24,9 +24,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
-import numpy as np
 from absl import flags
-from jax.experimental import multihost_utils
 
 METHODS = {"slurm": "slurm", "ompi": "ompi", "mpi4py": "mpi4py", "k8s": "k8s", "tpu": None}
 VERSIONS = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -117,18 +115,17 @@ def check_agreement(config: dict[str, Any]) -> None:
     """Raises ValueError on every process if their configs or versions differ."""
     if jax.process_count() == 1:
         return
+    from pv_vae_jax.sharding import agreement
+
     versions = {name: importlib.metadata.version(name) for name in VERSIONS}
     facts = {"config": config, "versions": versions, "python": sys.version_info[:2]}
     digests = [
-        hashlib.sha256(json.dumps(value, sort_keys=True).encode()).digest()[:8]
+        hashlib.sha256(json.dumps(value, sort_keys=True).encode()).digest()
         for value in facts.values()
     ]
-    mine = np.frombuffer(b"".join(digests), np.uint32).reshape(len(facts), 2)
-    everyone = np.asarray(multihost_utils.process_allgather(mine))  # [processes, facts, 2]
-    other = np.any(everyone != everyone[:1], axis=-1)
-    for number, name in enumerate(facts):
-        if other[:, number].any():
-            who = ", ".join(map(str, np.flatnonzero(other[:, number])))
+    for name, other in zip(facts, agreement.unlike_first(digests), strict=True):
+        if other:
+            who = ", ".join(map(str, other))
             raise ValueError(
                 f"the {name} of process {who} differs from that of process 0: start all processes "
                 "with the same command, from the same commit, in the same environment."

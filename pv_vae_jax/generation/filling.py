@@ -121,13 +121,8 @@ def decode(
       batch: samples at once.
 
     Raises:
-      ValueError: the folder holds other videos, or latents are missing.
+      ValueError: the folder holds other videos.
     """
-    if missing := drawn.without_latents(mine):
-        raise ValueError(
-            f"{drawn.where} has no latents of sample {missing[0]}: lower --count, or go on with "
-            "the command that draws them."
-        )
     decoder = trees.digest(trees.partition(vae.params, "^decoder/")[0])
     about: dict[str, Any] = {"model": vae.config, "decoder": decoder, "rate": rate}
     if drawn.where != out.where:

@@ -155,14 +155,11 @@ def kept_state(
         raise ValueError(f"{workdir} has no stage {stage!r}; its stages are: {', '.join(known)}.")
     mesh = meshes.make_mesh()  # of the devices here, whatever the run was trained on
     for each in reversed(run.stages) if stage is None else (known[stage],):
-        if not storage.is_folder(workdir / "checkpoints" / each.name):
-            continue
-        checkpoints = checkpoints_of(workdir, each)
-        if checkpoints.latest() is not None:
+        if latest_of(workdir, each) is not None:
             shapes = placements.shapes(run, each)  # split, so that any run's state has room
             placement = placements.of_state(each, mesh, shapes, fsdp=True)
+            checkpoints = checkpoints_of(workdir, each)
             state, position = resume(checkpoints, placement, step)
             checkpoints.close()
             return state, position
-        checkpoints.close()
     raise ValueError(f"{workdir} has no complete checkpoint yet.")

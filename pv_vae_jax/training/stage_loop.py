@@ -13,9 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import numpy as np
-from jax.experimental import multihost_utils
 
+from pv_vae_jax.sharding import agreement
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import reporting, restore
 from pv_vae_jax.training import state as states
@@ -209,10 +208,8 @@ class StageLoop:
 
 def _check_hosts(digest: str) -> None:
     """Raises ValueError on every process if the data of one is not that of the first."""
-    mine = np.frombuffer(bytes.fromhex(digest)[:8], np.uint32)
-    everyone = np.asarray(multihost_utils.process_allgather(mine)).reshape(-1, 2)
-    other = np.flatnonzero(np.any(everyone != everyone[:1], axis=-1))
-    if len(other):
+    (other,) = agreement.unlike_first([bytes.fromhex(digest)])
+    if other:
         raise ValueError(
             f"the training data of process {', '.join(map(str, other))} is not that of process 0: "
             "all hosts need the same files, readable and complete, at the same place."

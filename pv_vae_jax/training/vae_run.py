@@ -165,8 +165,8 @@ class VAERun(Run):
         if not self.calibrates(stage, state.params):
             return state
         videos = self.calibration_videos(stage, self.config["runtime"]["calibration_batches"])
-        params, parts = meshes.to_host(states.model_params(state)), mesh.shape["data"]
-        parts = mesh.size if self.split else parts  # of split clips a device has but a part
+        params = meshes.to_host(states.model_params(state))
+        parts = mesh.size if self.split else mesh.shape["data"]  # a device may have but a part
         videos = (each for v in videos for each in np.array_split(v, min(parts, len(v))))
         mean, std = calibration.latent_statistics(self.module, params, videos)
         found = meshes.put_replicated(mesh, {"latent_mean": mean, "latent_std": std})

@@ -16,6 +16,7 @@ import pytest
 
 from pv_vae_jax.data import pipeline
 from pv_vae_jax.evaluation import during_training
+from pv_vae_jax.sharding import agreement
 from pv_vae_jax.training import loop, stage_loop, workdir
 from pv_vae_jax.training.vae_run import VAERun
 from tests import tiny
@@ -151,7 +152,7 @@ def test_hosts_that_see_other_data_are_told(monkeypatch):
         return np.stack([mine, mine, mine + 1])
 
     stage_loop._check_hosts("ab" * 32)
-    monkeypatch.setattr(stage_loop.multihost_utils, "process_allgather", gathered)
+    monkeypatch.setattr(agreement.multihost_utils, "process_allgather", gathered)
     with pytest.raises(ValueError, match="data of process 2 is not that of process 0"):
         stage_loop._check_hosts("ab" * 32)
 
