@@ -6,6 +6,7 @@ sentence set PV_VAE_JAX_TRACEBACK=1.  So does a Python without the packages: mos
 environment is not active.
 """
 
+import argparse
 import importlib.metadata
 import os
 import sys
@@ -39,6 +40,13 @@ def prepare() -> None:
     cache = os.path.expanduser(os.environ.get("PV_VAE_JAX_CACHE", "~/.cache/pv_vae_jax"))
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{cache.rstrip('/')}/xla")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+
+
+def count(text: str) -> int:
+    """A flag's whole number from 1, for argparse."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"it is a whole number from 1, got {text}.")
+    return int(text)
 
 
 def sentence(error: Exception) -> str:

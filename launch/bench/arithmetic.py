@@ -12,6 +12,7 @@ import statistics
 import time
 from collections.abc import Callable
 
+from launch import door
 from launch.bench import stage_step
 from launch.compile import settings
 
@@ -35,8 +36,10 @@ def matmul(size: int) -> Callable[[], float]:
 def main(argv: list[str]) -> None:
     """Runs the benchmark."""
     it = stage_step.parser("arithmetic", __doc__, "configs/quickstart.py")
-    it.add_argument("--matmul", type=int, default=2048, metavar="n", help="rows and columns")
-    it.add_argument("--rounds", type=int, default=20, help="counted rounds, after one of warm-up")
+    it.add_argument("--matmul", type=door.count, default=2048, metavar="n", help="rows and columns")
+    it.add_argument(
+        "--rounds", type=door.count, default=20, help="counted rounds, after one of warm-up"
+    )
     args = it.parse_args(argv)
 
     config = settings.read(args.config)

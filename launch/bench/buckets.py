@@ -13,6 +13,7 @@ import argparse
 import statistics
 from typing import Any
 
+from launch import door
 from launch.bench import stage_step
 from launch.compile import settings
 
@@ -51,9 +52,13 @@ def main(argv: list[str]) -> None:
     it.add_argument("--config", required=True, metavar="FILE[:ARGUMENT]", help="as launch.train's")
     it.add_argument("--stage", help="default: every stage of config.run")
     it.add_argument("--model", default="pv_vae_tiny", help="a named size, or `config` for its own")
-    it.add_argument("--divide", type=int, default=1, metavar="N", help="batches divided by N")
+    it.add_argument(
+        "--divide", type=door.count, default=1, metavar="N", help="batches divided by N"
+    )
     it.add_argument("--plain", action="store_true", help="without LPIPS and GAN")
-    it.add_argument("--rounds", type=int, default=10, help="counted rounds, after one of warm-up")
+    it.add_argument(
+        "--rounds", type=door.count, default=10, help="counted rounds, after one of warm-up"
+    )
     args = it.parse_args(argv)
 
     from pv_vae_jax.zoo import registry

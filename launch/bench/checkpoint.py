@@ -13,7 +13,7 @@ import statistics
 import tempfile
 import time
 
-from launch import simulated
+from launch import door, simulated
 from launch.bench import stage_step
 from launch.compile import settings
 
@@ -21,9 +21,9 @@ from launch.compile import settings
 def main(argv: list[str]) -> None:
     """Runs the benchmark."""
     it = stage_step.parser("checkpoint", __doc__, "configs/quickstart.py")
-    it.add_argument("--devices", type=int, default=8, help="simulated")
-    it.add_argument("--steps", type=int, default=30, help="in a round")
-    it.add_argument("--rounds", type=int, default=5, help="pairs of rounds")
+    it.add_argument("--devices", type=door.count, default=8, help="simulated")
+    it.add_argument("--steps", type=door.count, default=30, help="in a round")
+    it.add_argument("--rounds", type=door.count, default=5, help="pairs of rounds")
     args = it.parse_args(argv)
     simulated.devices(args.devices)
 

@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="B,T,H,C,O",
         help="clips, frames, sides, channels in and out (default: layers of the tiny models)",
     )
-    parser.add_argument("--rounds", type=int, default=20, help="rounds (default: 20)")
+    parser.add_argument("--rounds", type=door.count, default=20, help="rounds (default: 20)")
     return parser
 
 

@@ -20,6 +20,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from launch import door
+
 TABLE_1 = (("t4s8c16", 2), ("t4s8c16", 1), ("t4s16c48", 1), ("t4s16c64", 1))
 GIB = 2**30
 
@@ -53,15 +55,19 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument("--what", choices=("train", "sample"), default="train")
     it.add_argument("--size", help="default: latte_tiny on CPU, latte_xl elsewhere")
     it.add_argument("--latents", nargs="+", help="such as t4s16c64 (default: those of Table 1)")
-    it.add_argument("--patch", nargs="+", type=int, help="with each of the latents")
-    it.add_argument("--frames", type=int, default=17, help="T of a clip, 1 + 4n")
-    it.add_argument("--pixels", type=int, default=256, help="rows and columns of a clip")
-    it.add_argument("--batch", type=int, help="clips (default: 1 a device on CPU, 4 elsewhere)")
+    it.add_argument("--patch", nargs="+", type=door.count, help="with each of the latents")
+    it.add_argument("--frames", type=door.count, default=17, help="T of a clip, 1 + 4n")
+    it.add_argument("--pixels", type=door.count, default=256, help="rows and columns of a clip")
+    it.add_argument(
+        "--batch", type=door.count, help="clips (default: 1 a device on CPU, 4 elsewhere)"
+    )
     it.add_argument("--dtype", help="default: float32 on CPU, bfloat16 elsewhere")
     it.add_argument("--remat", default="block", help="none or block, what the backward pass keeps")
-    it.add_argument("--steps", type=int, help="of Euler (default: 10 on CPU, 100 elsewhere)")
-    it.add_argument("--rounds", type=int, default=3, help="turns of each form")
-    it.add_argument("--updates", type=int, default=1, help="counted runs in a turn, after one")
+    it.add_argument("--steps", type=door.count, help="of Euler (default: 10 on CPU, 100 elsewhere)")
+    it.add_argument("--rounds", type=door.count, default=3, help="turns of each form")
+    it.add_argument(
+        "--updates", type=door.count, default=1, help="counted runs in a turn, after one"
+    )
     return it
 
 
@@ -110,9 +116,6 @@ def _complete(args: argparse.Namespace) -> None:
     args.batch = count * (1 if cpu else 4) if args.batch is None else args.batch
     args.dtype = args.dtype or ("float32" if cpu else "bfloat16")
     args.steps = (10 if cpu else 100) if args.steps is None else args.steps
-    for name in ("batch", "steps", "rounds", "updates"):
-        if getattr(args, name) < 1:
-            raise ValueError(f"--{name} is at least 1; got {getattr(args, name)}.")
 
 
 def measure(args: argparse.Namespace) -> list[Row]:

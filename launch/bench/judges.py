@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 
+from launch import door
 from launch.bench import arithmetic
 from launch.bench.answering import Answering
 
@@ -32,10 +33,12 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     it.add_argument("--judges", default="i3d", help="of i3d, c3d")
-    it.add_argument("--frames", type=int, default=17, help="of a clip for i3d, at least 9")
-    it.add_argument("--batch", type=int, default=1, help="clips at once")
-    it.add_argument("--rounds", type=int, default=5, help="counted rounds, after one of warm-up")
-    it.add_argument("--matmul", type=int, default=2048, metavar="n", help="rows and columns")
+    it.add_argument("--frames", type=door.count, default=17, help="of a clip for i3d, at least 9")
+    it.add_argument("--batch", type=door.count, default=1, help="clips at once")
+    it.add_argument(
+        "--rounds", type=door.count, default=5, help="counted rounds, after one of warm-up"
+    )
+    it.add_argument("--matmul", type=door.count, default=2048, metavar="n", help="rows and columns")
     it.add_argument("--python", metavar="FILE", help="interpreter with torch")
     it.add_argument("--threads", type=int, default=2, help="of PyTorch; ours takes all cores")
     it.add_argument("--layout", default="contiguous_format", help="or channels_last_3d")

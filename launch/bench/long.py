@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from launch import door
 from launch import models as of_doors
 from launch.bench.reference_worker import forget_peak, peak_mib
 
@@ -43,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     )
     it.add_argument("--models", default="pv_vae_tiny", help="names, comma between; or all")
     it.add_argument("--frames", default="1025,4097", help="lengths of the films, comma between")
-    it.add_argument("--size", type=int, default=128, help="rows and columns")
+    it.add_argument("--size", type=door.count, default=128, help="rows and columns")
     of_doors.add_tiles(it)
     it.add_argument("--json", metavar="FILE", help="also written there")
     it.add_argument("--one", metavar="NAME", help=argparse.SUPPRESS)

@@ -23,6 +23,7 @@ import subprocess
 import sys
 from typing import Any
 
+from launch import door
 from launch.bench.reference_worker import forget_peak, peak_mib
 
 MIB = 2**20
@@ -39,12 +40,12 @@ def parser() -> argparse.ArgumentParser:
         "--models", default="", help="names, comma between (default: the baselines and pv_vae_661m)"
     )
     it.add_argument("--weights", action="append", default=[], metavar="NAME=FILE", help="public")
-    it.add_argument("--frames", type=int, default=17, help="T of a clip, 1 + 4n")
-    it.add_argument("--size", type=int, default=256, help="rows and columns")
-    it.add_argument("--batch", type=int, default=4, help="clips")
+    it.add_argument("--frames", type=door.count, default=17, help="T of a clip, 1 + 4n")
+    it.add_argument("--size", type=door.count, default=256, help="rows and columns")
+    it.add_argument("--batch", type=door.count, default=4, help="clips")
     it.add_argument("--dtype", default="float32", help="float32 or bfloat16")
     it.add_argument("--warmup", type=int, default=50, help="runs that are not counted")
-    it.add_argument("--repeats", type=int, default=100, help="counted runs")
+    it.add_argument("--repeats", type=door.count, default=100, help="counted runs")
     it.add_argument("--json", metavar="FILE", help="also written there")
     it.add_argument("--one", metavar="NAME", help=argparse.SUPPRESS)
     return it

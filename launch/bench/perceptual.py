@@ -10,6 +10,8 @@ import resource
 import statistics
 import time
 
+from launch import door
+
 
 def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -19,11 +21,13 @@ def main(argv: list[str]) -> None:
     """Runs the benchmark."""
     it = argparse.ArgumentParser(prog="python -m launch.bench perceptual", description=__doc__)
     it.add_argument("--backbone", default="vgg16", help="vgg16 or alexnet")
-    it.add_argument("--batch", type=int, default=1, help="clips")
-    it.add_argument("--frames", type=int, default=17, help="of a clip")
-    it.add_argument("--size", type=int, default=128, help="rows and columns")
-    it.add_argument("--chunk", type=int, default=16, help="frames looked at together")
-    it.add_argument("--rounds", type=int, default=5, help="counted rounds, after one of warm-up")
+    it.add_argument("--batch", type=door.count, default=1, help="clips")
+    it.add_argument("--frames", type=door.count, default=17, help="of a clip")
+    it.add_argument("--size", type=door.count, default=128, help="rows and columns")
+    it.add_argument("--chunk", type=door.count, default=16, help="frames looked at together")
+    it.add_argument(
+        "--rounds", type=door.count, default=5, help="counted rounds, after one of warm-up"
+    )
     args = it.parse_args(argv)
 
     import jax

@@ -49,11 +49,17 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m launch.bench pipeline", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("videos", help="folder, list or file; or `rendered`, which has no ratio")
-    parser.add_argument("--frames", type=int, default=9, help="frames of a clip (default: 9)")
-    parser.add_argument("--size", type=int, default=32, help="its sides in pixels (default: 32)")
-    parser.add_argument("--batch", type=int, default=8, help="clips of a batch (default: 8)")
-    parser.add_argument("--steps", type=int, default=8, help="batches of a round (default: 8)")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds; the median counts")
+    parser.add_argument(
+        "--frames", type=door.count, default=9, help="frames of a clip (default: 9)"
+    )
+    parser.add_argument(
+        "--size", type=door.count, default=32, help="its sides in pixels (default: 32)"
+    )
+    parser.add_argument("--batch", type=door.count, default=8, help="clips of a batch (default: 8)")
+    parser.add_argument(
+        "--steps", type=door.count, default=8, help="batches of a round (default: 8)"
+    )
+    parser.add_argument("--rounds", type=door.count, default=5, help="rounds; the median counts")
     parser.add_argument("--workers", type=int, default=0, help="processes (default: 0)")
     parser.add_argument("--threads", type=int, default=0, help="threads of each (default: 0)")
     return parser

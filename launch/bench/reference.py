@@ -22,6 +22,7 @@ import sys
 import tempfile
 from typing import Any
 
+from launch import door
 from launch.bench.answering import Answering
 
 WORKER = pathlib.Path(__file__).with_name("reference_worker.py")
@@ -38,11 +39,13 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument("--python", required=True, metavar="FILE", help="interpreter with diffusers")
     it.add_argument("--models", default="wan2.1,wan2.2,cogvideox_2b,hunyuan", help="names")
     it.add_argument("--ways", default="encode,decode", help=f"of {', '.join(WAYS)}")
-    it.add_argument("--frames", type=int, default=17, help="T of the clip, 1 + 4n")
-    it.add_argument("--size", type=int, default=64, help="rows and columns")
+    it.add_argument("--frames", type=door.count, default=17, help="T of the clip, 1 + 4n")
+    it.add_argument("--size", type=door.count, default=64, help="rows and columns")
     it.add_argument("--threads", type=int, default=2, help="of PyTorch; ours takes all cores")
     it.add_argument("--remat", default="none", help="of ours in train (models/stack.py)")
-    it.add_argument("--rounds", type=int, default=3, help="counted rounds, after one of warm-up")
+    it.add_argument(
+        "--rounds", type=door.count, default=3, help="counted rounds, after one of warm-up"
+    )
     it.add_argument("--json", metavar="FILE", help="also written there")
     return it
 

@@ -132,14 +132,20 @@ def _seconds(calls: Sequence[Callable[[], object]]) -> float:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m launch.bench sources", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--frames", type=int, default=17, help="frames of a clip (default: 17)")
-    parser.add_argument("--size", type=int, default=256, help="its sides (default: 256)")
-    parser.add_argument("--source", type=int, nargs=2, default=(720, 1280), help="of the films")
-    parser.add_argument("--side", type=int, default=256, help="shorter side of the records")
-    parser.add_argument("--films", type=int, default=4, help="films (default: 4)")
-    parser.add_argument("--length", type=int, default=130, help="frames of a film (default: 130)")
-    parser.add_argument("--clips", type=int, default=8, help="clips of a round (default: 8)")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds; the median counts")
+    parser.add_argument(
+        "--frames", type=door.count, default=17, help="frames of a clip (default: 17)"
+    )
+    parser.add_argument("--size", type=door.count, default=256, help="its sides (default: 256)")
+    parser.add_argument(
+        "--source", type=door.count, nargs=2, default=(720, 1280), help="of the films"
+    )
+    parser.add_argument("--side", type=door.count, default=256, help="shorter side of the records")
+    parser.add_argument("--films", type=door.count, default=4, help="films (default: 4)")
+    parser.add_argument(
+        "--length", type=door.count, default=130, help="frames of a film (default: 130)"
+    )
+    parser.add_argument("--clips", type=door.count, default=8, help="clips of a round (default: 8)")
+    parser.add_argument("--rounds", type=door.count, default=5, help="rounds; the median counts")
     return parser
 
 

@@ -17,7 +17,7 @@ import sys
 import time
 import unittest.mock
 
-from launch import simulated
+from launch import door, simulated
 
 MIB = 2**20
 
@@ -30,10 +30,10 @@ def main(argv: list[str]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     it.add_argument("--model", default="pv_vae_tiny", help="a named size")
-    it.add_argument("--frames", type=int, default=61, help="of the clip")
-    it.add_argument("--height", type=int, default=512, help="of the clip")
-    it.add_argument("--width", type=int, default=128, help="of the clip")
-    it.add_argument("--devices", type=int, default=8, help="simulated")
+    it.add_argument("--frames", type=door.count, default=61, help="of the clip")
+    it.add_argument("--height", type=door.count, default=512, help="of the clip")
+    it.add_argument("--width", type=door.count, default=128, help="of the clip")
+    it.add_argument("--devices", type=door.count, default=8, help="simulated")
     it.add_argument("--by", default="rows,time", help="rows, time, or both")
     it.add_argument("--gradient", action="store_true", help="forward and backward")
     it.add_argument(

@@ -14,6 +14,8 @@ import sys
 import tempfile
 import time
 
+from launch import door
+
 
 def _first_step(config: str, workdir: pathlib.Path, cache: pathlib.Path) -> float:
     command = [
@@ -44,7 +46,7 @@ def main(argv: list[str]) -> None:
     """Runs the benchmark."""
     it = argparse.ArgumentParser(prog="python -m launch.bench start", description=__doc__)
     it.add_argument("--config", default="configs/quickstart.py:rendered", help="config file")
-    it.add_argument("--rounds", type=int, default=3, help="pairs of a cold and a warm start")
+    it.add_argument("--rounds", type=door.count, default=3, help="pairs of a cold and a warm start")
     args = it.parse_args(argv)
     cold, warm = [], []
     for _ in range(args.rounds):

@@ -11,15 +11,19 @@ import argparse
 import statistics
 import time
 
+from launch import door
+
 
 def main(argv: list[str]) -> None:
     """Runs the benchmark."""
     it = argparse.ArgumentParser(prog="python -m launch.bench step", description=__doc__)
     it.add_argument("--model", default="pv_vae_tiny", help="a named size")
-    it.add_argument("--frames", type=int, default=9, help="T of a clip, 1 + 4n")
-    it.add_argument("--size", type=int, default=32, help="rows and columns")
-    it.add_argument("--batch", type=int, default=8, help="clips")
-    it.add_argument("--rounds", type=int, default=10, help="counted rounds, after one of warm-up")
+    it.add_argument("--frames", type=door.count, default=9, help="T of a clip, 1 + 4n")
+    it.add_argument("--size", type=door.count, default=32, help="rows and columns")
+    it.add_argument("--batch", type=door.count, default=8, help="clips")
+    it.add_argument(
+        "--rounds", type=door.count, default=10, help="counted rounds, after one of warm-up"
+    )
     args = it.parse_args(argv)
 
     import dataclasses

@@ -12,6 +12,7 @@ generator and discriminator), both XLA's own figures.
 
 import statistics
 
+from launch import door
 from launch.bench import stage_step
 from launch.compile import settings
 
@@ -27,7 +28,9 @@ def _without(config: dict, stage: str, terms: tuple[str, ...]) -> dict:
 def main(argv: list[str]) -> None:
     """Runs the benchmark."""
     it = stage_step.parser("terms", __doc__)
-    it.add_argument("--rounds", type=int, default=10, help="counted rounds, after one of warm-up")
+    it.add_argument(
+        "--rounds", type=door.count, default=10, help="counted rounds, after one of warm-up"
+    )
     args = it.parse_args(argv)
 
     config = settings.read(args.config)

@@ -13,6 +13,7 @@ import argparse
 import functools
 from typing import Any
 
+from launch import door
 from launch import models as of_doors
 
 MIB = 2**20
@@ -26,8 +27,8 @@ def main(argv: list[str]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     it.add_argument("--model", default="pv_vae_small", help="a named model")
-    it.add_argument("--frames", type=int, default=5, help="T of a clip or chunk, 1 + 4n")
-    it.add_argument("--size", type=int, default=512, help="rows and columns of a frame")
+    it.add_argument("--frames", type=door.count, default=5, help="T of a clip or chunk, 1 + 4n")
+    it.add_argument("--size", type=door.count, default=512, help="rows and columns of a frame")
     of_doors.add_tiles(it)
     args = it.parse_args(argv)
     args.tile = args.tile or "256x256"

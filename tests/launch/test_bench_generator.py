@@ -73,7 +73,6 @@ def test_the_forms_are_those_of_table_1_or_what_is_asked_for():
     ("asked", "message"),
     [
         (["--latents", "t4s32c9"], "--latents t4s32c9: Table 1 has t4s8c16, t4s16c48, t4s16c64"),
-        (["--rounds", "0"], "--rounds is at least 1; got 0"),
         (["--size", "latte_huge"], "latte_huge"),
         (["--batch", "3"], "batch of 3 clips does not divide over 8 devices"),
         (["--latents", "t4s16c64", "--patch", "3"], "config.generator: .* patches of 3"),
