@@ -106,7 +106,7 @@ def main(argv: list[str] | None = None) -> None:
 def _analyse(args: argparse.Namespace, command: str) -> None:
     import jax
 
-    from pv_vae_jax.analysis import analyse, tables
+    from pv_vae_jax.analysis import analyse, finding, tables
     from pv_vae_jax.core import fields, storage
     from pv_vae_jax.evaluation import protocol
 
@@ -116,6 +116,7 @@ def _analyse(args: argparse.Namespace, command: str) -> None:
         if labels.count(label) > 1:
             raise ValueError(f"two models have the label {label}: name their files otherwise.")
     only = args.only.split(",") if args.only else [*analyse.NAMES, probes.NAME]
+    probes.check(args, probes.NAME in only)
     data = fields.by_name(args.data, used.datasets, "--data")
     weights, generators = (
         fields.by_name(given, args.model, flag)
@@ -141,11 +142,17 @@ def _analyse(args: argparse.Namespace, command: str) -> None:
         if probing is not None and jax.process_index() == 0:
             findings += probes.probed(args, probing, vae, about, generators.get(subject))
     if jax.process_index() == 0:
-        text = tables.compared(findings)
+        known = {each.name: each for each in reversed(findings)}
+        others = finding.beside(setup.out, labels)
+        text = tables.compared([*findings, *others])
         if text:
             storage.write(setup.out / "table.md", text + "\n")
             print(text)
-        _drawn(setup.out, lambda drawing: drawing.draw(setup.out, findings))
+        alike = [
+            each for each in others
+            if each.name in known and not tables.differences(known[each.name], each)
+        ]  # fmt: skip
+        _drawn(setup.out, lambda drawing: drawing.draw(setup.out, [*findings, *alike]))
         if args.page:
             report.write([args.out], args.page, command)
 

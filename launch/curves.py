@@ -25,6 +25,8 @@ def main(argv: list[str] | None = None) -> None:
     args = it.parse_args(argv)
     from pv_vae_jax.evaluation import curves
 
+    if not args.out.endswith((".png", ".svg")):
+        raise ValueError(f"--out {args.out} is a picture: let its name end in .png or .svg.")
     panels = curves.PANELS
     if args.values:
         panels = tuple(curves.Panel(name, (name,)) for name in args.values)

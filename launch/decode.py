@@ -39,6 +39,8 @@ def main(argv: list[str] | None = None) -> None:
     from pv_vae_jax.data import latent_films
     from pv_vae_jax.evaluation import films
 
+    if not args.out.lower().endswith(".mp4"):
+        raise ValueError(f"--out {args.out} is a film: let its name end in .mp4.")
     with latent_films.opened(args.input) as latents:
         vae, _ = models.load(args.model, args.weights)
         films.check(vae, latents)

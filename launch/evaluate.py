@@ -157,11 +157,13 @@ def _evaluate(args: argparse.Namespace, command: str) -> None:
     import jax
 
     from pv_vae_jax.core import fields, storage
-    from pv_vae_jax.evaluation import evaluate, protocol, tables
+    from pv_vae_jax.evaluation import evaluate, protocol, result_files, tables
 
     used = protocol.named(args.protocol).changed(args.set)
     if args.through and args.model:
         raise ValueError("--through is for --samples: a --model goes through itself.")
+    if args.model and (args.classifier or args.classifier_mean):
+        raise ValueError("--classifier is for --samples: models have no Inception Score.")
     subjects = args.model or args.samples
     loaded = args.model or ([args.through] if args.through else [])
     labels = [models.label_of(subject) for subject in subjects]
@@ -199,7 +201,7 @@ def _evaluate(args: argparse.Namespace, command: str) -> None:
             result = evaluate.generation(setup, subject, label, through)
         results.append(result)
     if jax.process_index() == 0:
-        text = tables.compared(results)
+        text = tables.compared([*results, *result_files.beside(setup.out, labels)])
         storage.write(setup.out / "table.md", text + "\n")
         print(text)
 

@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> None:
     import numpy as np
     import tqdm
 
-    from pv_vae_jax.core import storage
+    from pv_vae_jax.core import json_files, storage
     from pv_vae_jax.evaluation import extension, pictures
     from pv_vae_jax.generation import drawing
 
@@ -78,8 +78,8 @@ def main(argv: list[str] | None = None) -> None:
     }  # fmt: skip
     figures = extension.figures(errors)
     table = extension.text(figures, about)
-    values = about | {name: vars(pair) for name, pair in figures.items()}
-    storage.write(out / "results.json", json.dumps(values, indent=1) + "\n")
+    values = json_files.finite(about | {name: vars(pair) for name, pair in figures.items()})
+    storage.write(out / "results.json", json.dumps(values, indent=1, allow_nan=False) + "\n")
     storage.write(out / "table.md", table + "\n")
     print(table)
 

@@ -72,6 +72,8 @@ def main(argv: list[str] | None = None) -> None:
         raise ValueError(f"--count is at least 1, got {args.count}.")
     if args.batch < 1:
         raise ValueError(f"--batch is at least 1, got {args.batch}.")
+    if not 0 < args.rate <= 1000:
+        raise ValueError(f"--rate is frames per second, above 0, at most 1000; got {args.rate}.")
     if args.cache and not args.baseline:
         raise ValueError(f"--cache {args.cache} is for --baseline.")
     if args.latents or args.baseline:

@@ -91,6 +91,11 @@ def main(argv: list[str] | None = None) -> None:
     vae = registry.create(args.model, seed=args.seed)
     done = inflation.inflate_file(vae.params, args.weights, rules, args.tap, args.layout)
     print(done.table())
+    if not done.count("inflated") + done.count("copied"):
+        raise ValueError(
+            f"none of the parameters that --rules {args.rules} maps fits {args.model} (the table "
+            f"says why): {args.out} is not written."
+        )
     inflated = VideoVAE(vae.module, done.params, vae.mean, vae.std, vae.config)
     origin = {"inflated_from": pathlib.Path(args.weights).name, "tap": args.tap}
     export.save(args.out, inflated, origin | {"inflated": done.count("inflated")})

@@ -121,7 +121,9 @@ def report(counts: dict[str, Any], out: str) -> str:
     for reason, frames in sorted(counts["frames_dropped"].items()):
         pieces = counts["pieces_dropped"][reason]
         lines.append(f"dropped, {reason}: {frames} frames in {pieces} pieces.")
-    return "\n".join([*lines, f"{out} is ready: --config.data.shards={out}"])
+    if any(counts["records"].values()):
+        lines.append(f"{out} is ready: --config.data.shards={out}")
+    return "\n".join(lines)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -155,6 +157,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         counts = run.prepare(sources, options.out, rules, options.workers, not options.quiet)
     shard_index.keep_classes(assemble.folder_of(options.out), classes)
     print(report(counts, options.out))
+    if not any(counts["records"].values()):
+        raise ValueError(
+            f"{options.out} holds no record: all pieces were dropped, for the reasons above; "
+            "prepare into another --out with other rules."
+        )
     return 0
 
 

@@ -47,6 +47,21 @@ def add_arguments(it: argparse.ArgumentParser) -> None:
     )
 
 
+def check(args: argparse.Namespace, probing: bool) -> None:
+    """Raises ValueError for a flag that would do nothing, or a grid that is none."""
+    of_probes = ("generator", "layer", "time", "tasks", "sintel", "tap_vid")
+    of_generators = ("layer", "time")
+    for names, there, what in (
+        (of_probes, probing, f"of probes, which --only {args.only} leaves out"),
+        (of_generators, args.generator, "of a --generator, and none is given"),
+    ):
+        given = [name for name in names if getattr(args, name) not in (None, [])]
+        if given and not there:
+            raise ValueError(f"--{given[0].replace('_', '-')} is {what}.")
+    if args.grid < 2 or args.grid % 2:
+        raise ValueError(f"--grid is an even number of pixels from 2; got {args.grid}.")
+
+
 def setup(args: argparse.Namespace, used: Any, data: Mapping[str, str], command: str) -> Any:
     """How all models of a command are probed.
 

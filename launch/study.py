@@ -75,13 +75,21 @@ def main(argv: list[str] | None = None) -> None:
     args = told.parse_args(argv)
     if args.root is None and not args.table:
         told.error("the following arguments are required: --root")
-    from pv_vae_jax.study import grid, results
+    from pv_vae_jax.core import storage
+    from pv_vae_jax.study import grid, results, running
 
+    running.cores_of(args.jobs)  # or a sentence
     whole = read(args.study)
     study = whole.chosen(args.cells) if args.cells else whole
     index, _, count = args.part.partition("/")
-    if not index.isdigit() or not count.isdigit():
-        raise ValueError(f"--part is I/N, such as 0/4; got {args.part!r}.")
+    if not index.isdigit() or not count.isdigit() or int(index) >= int(count):
+        raise ValueError(f"--part is I/N, such as 0/4, I below N; got {args.part!r}.")
+    for flag in ("root", "out"):
+        if storage.is_url(getattr(args, flag) or ""):
+            raise ValueError(
+                f"--{flag} {getattr(args, flag)}: a study lies in folders of this machine, or in "
+                "those that several machines mount."
+            )
     study = study if args.part == "0/1" else study.part(int(index), int(count))
     out = pathlib.Path(args.out)
     if args.table:
@@ -106,6 +114,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.list:
         print(f"time left: {grid.clock(grid.seconds_left(left, root, args.jobs))} h")
         return
+    out.mkdir(parents=True, exist_ok=True)
     lost = _run(left, root, out, args.jobs) if left is not None else []
     kept = {cell.name for cell in study.cells if results.kept(study, cell, root, out)}
     print(grid.text(study, root, kept, lost))

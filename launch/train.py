@@ -82,6 +82,7 @@ def main(arguments: list[str]) -> int:
     run = runs.of(config)
     folder = storage.path(WORKDIR.value)
     placements = placement.of_run(run)
+    workdir.lock(folder)
     changes = workdir.open_workdir(folder, config)
     if isinstance(run, GeneratorRun):
         workdir.open_latents(folder, run.latents)

@@ -12,12 +12,12 @@ A figure tells its own title, digits and direction, so that tables and pages nee
 import dataclasses
 import datetime
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from pv_vae_jax.core import storage, trees
+from pv_vae_jax.core import json_files, storage, trees
 from pv_vae_jax.metrics import intervals
 from pv_vae_jax.models import identity
 from pv_vae_jax.models.video_vae import VideoVAE
@@ -147,7 +147,7 @@ def open_folder(folder: Any, about: Mapping[str, Any]) -> Any:
     folder = storage.path(folder)
     path = folder / MODEL
     if storage.exists(path):
-        found = json.loads(storage.read(path))
+        found = json_files.read(path)
         if found["digest"] != about["digest"]:
             raise ValueError(
                 f"{folder} holds findings of another model ({found['name']}, version "
@@ -192,12 +192,24 @@ def read(folder: Any, name: str) -> Finding:
         raise FileNotFoundError(
             f"there is no {path}: make it by python -m launch.analyse --only {name} ..."
         )
+    found = json_files.read(path)
     try:
-        found = json.loads(storage.read(path))
         figures = {key: Figure(**value) for key, value in found.pop("figures").items()}
         return Finding(figures=figures, **found)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{path} is damaged ({error}): remove it and analyse again.") from error
+
+
+def beside(out: Any, labels: Collection[str]) -> list[Finding]:
+    """Findings in the folder ``out`` of other models than ``labels``, by name.
+
+    Raises:
+      ValueError: one is damaged.
+    """
+    there = storage.path(out).iterdir() if storage.is_folder(out) else ()
+    models = sorted(each for each in there if each.name not in labels)
+    kinds = [kind for model in models if storage.is_folder(model) for kind in model.iterdir()]
+    return [read(kind.parent, kind.name) for kind in kinds if storage.exists(kind / FINDING)]
 
 
 def kept(

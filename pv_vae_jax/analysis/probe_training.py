@@ -20,7 +20,7 @@ import tqdm
 
 from pv_vae_jax.analysis import probe_network
 from pv_vae_jax.analysis.probe_network import Probe
-from pv_vae_jax.core import rng, trees
+from pv_vae_jax.core import fields, rng, trees
 
 Arrays = Mapping[str, np.ndarray]
 Loss = Callable[[jax.Array, Mapping[str, jax.Array]], jax.Array]
@@ -53,9 +53,8 @@ class Budget:
     seeds: int = 3
 
     def __post_init__(self):
-        for field in ("width", "blocks", "fine", "steps", "batch", "seeds"):
-            if getattr(self, field) < 1:
-                raise ValueError(f"{field} of a probe is at least 1, got {getattr(self, field)}.")
+        least = dict.fromkeys(("width", "blocks", "fine", "steps", "batch", "seeds"), 1)
+        fields.at_least(vars(self), least, "a probe's ")
 
 
 BUDGETS = {

@@ -19,7 +19,7 @@ from pv_vae_jax.analysis.probe_features import TIME, Fed
 from pv_vae_jax.analysis.probe_network import GRID
 from pv_vae_jax.analysis.probe_tasks import TASKS
 from pv_vae_jax.analysis.probe_training import BUDGETS, Budget
-from pv_vae_jax.core import storage, trees
+from pv_vae_jax.core import json_files, storage, trees
 from pv_vae_jax.evaluation import evaluate
 from pv_vae_jax.evaluation.protocol import Protocol
 from pv_vae_jax.models.generator import Generator
@@ -126,8 +126,8 @@ def probe(
     tasks, read = {}, probe_tasks.Read(fed, setup.batch)
     for task, each in data.items():
         path, made = folder / name / f"{task}.json", _made(base, task)
-        if storage.exists(path) and json.loads(storage.read(path))["made"] == made:
-            tasks[task] = json.loads(storage.read(path))
+        if storage.exists(path) and json_files.read(path)["made"] == made:
+            tasks[task] = json_files.read(path)
             continue
         form = setup.budget, setup.grid, about["label"]
         tasks[task] = probe_tasks.result(task, each, read, *form) | {"made": made}

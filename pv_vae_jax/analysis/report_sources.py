@@ -9,13 +9,12 @@ A folder may hold any of them, at any depth.
 """
 
 import dataclasses
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pv_vae_jax.analysis import finding
-from pv_vae_jax.core import storage
+from pv_vae_jax.core import json_files, storage
 from pv_vae_jax.evaluation import curves, result_files
 
 METRICS, CORRELATION, STARTS = "metrics.jsonl", "correlation.json", "runs.jsonl"
@@ -122,7 +121,7 @@ def _source(name: str) -> tuple[str, Source | None]:
         if {"model", "protocol", "figures"} <= set(made):
             return "results", Source(made, name, made["model"]["label"], folder)
     if file == CORRELATION:
-        return "correlations", Source(json.loads(storage.read(name)), name, _parts(folder)[1])
+        return "correlations", Source(json_files.read(name), name, _parts(folder)[1])
     return "", None
 
 
@@ -139,7 +138,9 @@ def _starts(run: str) -> tuple[tuple[str, str], ...]:
     path = storage.path(run) / STARTS
     if not storage.exists(path):
         return ()
-    last = json.loads(storage.read(path).decode().splitlines()[-1])
+    if not (starts := json_files.lines(path)):
+        return ()
+    last = starts[-1]
     door, *arguments = last["command"]
     door = f"launch.{door.removesuffix('.py')}" if door.endswith(".py") else door
     return ((shlex.join(["python", "-m", door, *arguments]), last["date"]),)

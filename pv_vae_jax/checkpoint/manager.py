@@ -55,18 +55,24 @@ class Checkpoints:
           step: which; one of :meth:`steps`.
 
         Raises:
-          ValueError: there is no such checkpoint.
+          ValueError: there is no such checkpoint, or it is damaged.
         """
         step = self.latest() if step is None else step
         if step not in self.steps():
             there = ", ".join(map(str, self.steps())) or "none"
             raise ValueError(f"{self._manager.directory} has no step {step}; it has: {there}.")
-        restored = self._manager.restore(
-            step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardRestore(abstract), position=ocp.args.JsonRestore()
-            ),
+        parts = ocp.args.Composite(
+            state=ocp.args.StandardRestore(abstract), position=ocp.args.JsonRestore()
         )
+        try:
+            restored = self._manager.restore(step, args=parts)
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            why = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ValueError(
+                f"the checkpoint {self._manager.directory}/{step} cannot be read ({why}): it is "
+                "damaged, or of another model. Without its folder a run goes on from the one "
+                "before it."
+            ) from error
         return restored["state"], restored["position"]
 
     def close(self) -> None:

@@ -23,12 +23,35 @@ def named(
     return dict(known) | dict(overrides)
 
 
-def check(fields: Mapping[str, Any], known: Mapping[str, Collection[Any]]) -> None:
-    """Raises ValueError for a field with a value that is not among those known for it."""
+def check(
+    fields: Mapping[str, Any], known: Mapping[str, Collection[Any]], prefix: str = ""
+) -> None:
+    """Raises ValueError for a field with a value that is not among those known for it.
+
+    Args:
+      fields: values by name; those that are not in ``known`` are not looked at.
+      known: the values of each.
+      prefix: what stands before the name in the message, such as ``"config.runtime."``.
+    """
     for field, values in known.items():
         if fields[field] not in values:
             told = ", ".join(map(str, values))
-            raise ValueError(f"{field} is one of {told}; got {fields[field]!r}.")
+            raise ValueError(f"{prefix}{field} is one of {told}; got {fields[field]!r}.")
+
+
+def at_least(fields: Mapping[str, Any], least: Mapping[str, float], prefix: str = "") -> None:
+    """Raises ValueError for a number, or one of several, below its ``least``; as :func:`check`."""
+    for field, value in least.items():
+        numbers = fields[field] if isinstance(fields[field], tuple | list) else (fields[field],)
+        if not all(number >= value for number in numbers):  # nor is NaN
+            raise ValueError(f"{prefix}{field} is at least {value}; got {fields[field]}.")
+
+
+def within(fields: Mapping[str, Any], ranges: Mapping[str, str], prefix: str = "") -> None:
+    """Raises ValueError for a field outside ``"[0, 1]"`` or ``"[0, 1)"``; as :func:`check`."""
+    for field, told in ranges.items():
+        if not 0 <= fields[field] <= 1 or (told.endswith(")") and fields[field] == 1):
+            raise ValueError(f"{prefix}{field} is in {told}; got {fields[field]}.")
 
 
 def by_name(given: Sequence[str], names: Sequence[str], flag: str) -> dict[str, str]:

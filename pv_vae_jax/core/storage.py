@@ -44,8 +44,10 @@ def path(where: Where) -> Any:
     """``where`` as a ``pathlib.Path``, or as an ``epath.Path`` with the same methods.
 
     Raises:
-      ValueError: a URL of a scheme that cannot be written.
+      ValueError: an empty name, or a URL of a scheme that cannot be written.
     """
+    if not os.fspath(where):
+        raise ValueError("an empty name is no file and no folder: give a path or a URL.")
     if not is_url(where):
         return pathlib.Path(where)
     if scheme_of(where) not in SCHEMES:
@@ -202,6 +204,10 @@ def whole(where: Where) -> Iterator[pathlib.Path]:
         with open(partial, "rb") as file:
             os.fsync(file.fileno())
         os.replace(partial, target)
+    except OSError as error:
+        if error.errno and error.filename is None:  # such as that of a full disk
+            raise type(error)(error.errno, error.strerror, str(target)) from error
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

@@ -9,7 +9,9 @@ hosts gives the same order, and a resumed run starts at its step.
 import abc
 import functools
 import logging
+import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
@@ -38,11 +40,18 @@ def permutation(seed: int, source: int, epoch: int, length: int) -> np.ndarray:
     return order.astype(np.uint32 if length <= 2**32 else np.int64)
 
 
+def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
+    """A process that is killed does not stop its workers itself."""
+    parent.join()
+    os._exit(1)
+
+
 def _start_worker(worker: int, workers: int) -> None:
-    """A worker never touches an accelerator, and shares the cores with the others."""
+    """A worker never touches an accelerator, shares the cores, and ends with who started it."""
     import cv2
     import jax
 
+    threading.Thread(target=_end_with, args=[multiprocessing.parent_process()], daemon=True).start()
     os.environ["JAX_PLATFORMS"] = "cpu"
     jax.config.update("jax_platforms", "cpu")
     cv2.setNumThreads(1)

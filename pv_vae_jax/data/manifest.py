@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import tqdm
 
-from pv_vae_jax.core import cache, storage
+from pv_vae_jax.core import cache, json_files, storage
 from pv_vae_jax.data import listing
 from pv_vae_jax.data.entry import PASSING, Entry, Kind
 from pv_vae_jax.data.video_probe import VIDEOS
@@ -33,7 +33,7 @@ def name_once(name: str, reason: str) -> None:
 
 def _kept(file: storage.Where) -> dict[str, Entry]:
     try:
-        stored = json.loads(storage.read(file))
+        stored = json_files.read(file)
     except (OSError, ValueError):
         return {}
     if stored.get("version") != VERSION:

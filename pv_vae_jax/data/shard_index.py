@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from pv_vae_jax.core import storage
+from pv_vae_jax.core import json_files, storage
 from pv_vae_jax.data import sealed
 
 VERSION = 1
@@ -93,4 +93,4 @@ def keep_classes(folder: str | os.PathLike, names: tuple[str, ...]) -> None:
 def classes(folder: str | os.PathLike) -> tuple[str, ...]:
     """The names of the labels by number; none where labels are numbers, or there are none."""
     path = storage.path(folder) / CLASSES
-    return tuple(json.loads(storage.read(path))) if storage.exists(path) else ()
+    return tuple(json_files.read(path)) if storage.exists(path) else ()

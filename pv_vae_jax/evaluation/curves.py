@@ -5,10 +5,9 @@ Of several runs each has its own kind of line, so that a run with a term lies ov
 """
 
 import dataclasses
-import json
 from collections.abc import Sequence
 
-from pv_vae_jax.core import figures, storage
+from pv_vae_jax.core import figures, json_files, storage
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,8 +70,7 @@ def read(workdir: storage.Where) -> History:
     values: dict[str, tuple[list[int], list[float]]] = {}
     begins: list[tuple[str, int]] = []
     last = 0
-    for line in storage.read(path).decode().splitlines():
-        record = json.loads(line)
+    for record in json_files.lines(path):
         if not begins or begins[-1][0] != record["stage"]:
             begins.append((record["stage"], last))
         last = begins[-1][1] + record["step"]

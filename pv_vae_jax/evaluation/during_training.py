@@ -10,7 +10,7 @@ import pathlib
 
 import numpy as np
 
-from pv_vae_jax.core import storage
+from pv_vae_jax.core import dims, storage
 from pv_vae_jax.evaluation import any_size, held_out, pictures
 from pv_vae_jax.losses import perceptual
 from pv_vae_jax.models.video_vae import VideoVAE
@@ -26,9 +26,14 @@ class Evaluate:
     """An evaluator for training/loop.py; clips are read once, when they are first needed."""
 
     def __init__(self, run: VAERun):
-        """Checks that there are clips to look at; ValueError if not."""
-        run.check_held_out()
+        """Checks that there are clips to look at, and what of them is seen; ValueError if not."""
         self._run = run
+        for stage in run.stages:
+            try:
+                dims.groups_of(self.observe(stage) or 1, run.module.spec.temporal)
+            except ValueError as error:
+                raise ValueError(f"config.runtime.observe: {error}") from error
+        run.check_held_out()
         judge = run.config["runtime"]["lpips"]
         self._lpips = perceptual.load(judge) if judge else None
         self._clips: dict[tuple[str, int], dict[str, np.ndarray]] = {}

@@ -12,7 +12,7 @@ from typing import Any
 
 import jax
 
-from pv_vae_jax.core import trees
+from pv_vae_jax.core import storage, trees
 from pv_vae_jax.evaluation import figures, judging, protocol, results, speed, videos
 from pv_vae_jax.evaluation.looking import Looking, Reconstruction
 from pv_vae_jax.evaluation.measuring import Spent, Video, measure
@@ -151,6 +151,7 @@ def generation(
       FileNotFoundError: samples, a data set or a judge are missing.
     """
     used = _of_task(setup.used, "generation")
+    drawn = videos.of_samples(used, samples)
     judges = {"judge": results.judged(setup.features)}
     if through is not None:
         vae = placed(through[0], used.precision)
@@ -161,12 +162,12 @@ def generation(
     real.open(results.made(used, judges), setup.anew)
     if setup.logits is not None:
         judges["classifier"] = results.judged(setup.logits)
-    own.open(results.made(used, judges) | {"samples": samples}, setup.anew)
+    own.open(results.made(used, judges) | {"samples": storage.absolute(samples)}, setup.anew)
     looking = Looking(setup.features, None, spent, through)
     rows, replaced = _measured(setup, real, looking, spent)
     generated = measure(
         name=f"{used.name}, samples",
-        videos=videos.of_samples(used, samples),
+        videos=drawn,
         count=used.videos,
         folder=own,
         rows_of=Looking(setup.features, setup.logits, spent),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tqdm
 
-from pv_vae_jax.core import dims
+from pv_vae_jax.core import dims, storage
 from pv_vae_jax.data.clips import ClipError
 from pv_vae_jax.data.entry import Entry
 from pv_vae_jax.evaluation import any_size
@@ -35,10 +35,17 @@ def reconstruct_folder(
       ``skipped`` (file and reason).
 
     Raises:
-      ValueError: no entry is usable, or ``strict`` refuses one.
+      ValueError: no entry is usable, ``strict`` refuses one, or a file is in the way.
     """
     form.check(vae.spec.temporal)
     root = os.path.commonpath([os.path.dirname(entry.path) for entry in entries])
+    for entry in entries:  # before there is work to lose
+        folder = out / os.path.relpath(entry.path, root)
+        if not storage.is_url(out) and folder.exists() and not folder.is_dir():
+            raise ValueError(
+                f"{folder} is a file, where the pictures of {entry.path} belong: choose another "
+                "--out."
+            )
     videos: list[dict[str, Any]] = []
     skipped: list[dict[str, str]] = []
     told: set[str] = set()

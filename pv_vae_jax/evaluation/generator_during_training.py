@@ -28,13 +28,15 @@ class Evaluate:
     """An evaluator for training/loop.py."""
 
     def __init__(self, run: GeneratorRun):
-        """Checks what the run names for it.
+        """Opens and checks what the run names for it.
 
         Raises:
-          ValueError: a value of ``sampling``, no such protocol of generation, or one of other clips
-            than the run's samples.
+          ValueError: a value of ``sampling``, another tokenizer than that of the latents, no such
+            protocol of generation, or one of other clips than the run's samples.
+          OSError: the tokenizer cannot be read.
         """
         self._run, self._runtime = run, run.config["runtime"]
+        self._tokenizer = run.tokenizer
         try:
             self._sampling = Sampling(**run.config["sampling"])
         except ValueError as error:
@@ -42,7 +44,7 @@ class Evaluate:
         self._setup: evaluate.Setup | None = None
         self._protocol = None
         if name := self._runtime["protocol"]:
-            if run.tokenizer is None:
+            if self._tokenizer is None:
                 raise ValueError(
                     f"config.runtime.protocol = {name} judges videos, so that config.tokenizer "
                     "has to name what decodes them."
@@ -55,7 +57,7 @@ class Evaluate:
             self._check()
 
     def _check(self) -> None:
-        used, spec = self._protocol, self._run.tokenizer.spec
+        used, spec = self._protocol, self._tokenizer.spec
         given = f"config.runtime.protocol = {self._runtime['protocol']}"
         if used.task != "generation":
             raise ValueError(
@@ -76,13 +78,13 @@ class Evaluate:
         labels = drawing.labels_in_turn(generator.classes, count)
         drawn = drawing.Drawing(generator, self._run.seed, self._sampling)
         batches = drawn.latents(range(count), labels, self._runtime["batch"])
-        return np.concatenate([drawing.decoded(self._run.tokenizer, z) for z in batches])
+        return np.concatenate([drawing.decoded(self._tokenizer, z) for z in batches])
 
     def __call__(
         self, generator: Generator, stage: GeneratorStage, folder: pathlib.Path
     ) -> dict[str, float]:
         """Writes the grid into ``folder`` and returns the values to record."""
-        if self._run.tokenizer is None:
+        if self._tokenizer is None:
             return {}
         shown = self._runtime["samples"]
         count = max(shown, self._protocol.videos if self._protocol else 0)
@@ -112,6 +114,9 @@ class Evaluate:
         """Writes ``results.json`` and ``pictures/final`` of a finished run; a text for a person."""
         values = self(generator, stage, workdir / "pictures" / "final")
         storage.write(workdir / "results.json", json.dumps(values, indent=1))
-        shown = workdir / "pictures" / "final" / "grid.png"
-        told = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
-        return f"samples: {shown}{f'; {told}' if told else ''}"
+        told = [f"{name} {value:.4g}" for name, value in values.items()]
+        if self._tokenizer is None:
+            told = ["no samples are shown: config.tokenizer names no video VAE that decodes them"]
+        elif self._runtime["samples"]:
+            told = [f"samples: {workdir / 'pictures' / 'final' / 'grid.png'}", *told]
+        return ", ".join(told)

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from pv_vae_jax.core import pixels
+from pv_vae_jax.core import json_files, pixels
 from pv_vae_jax.evaluation import baselines
 from pv_vae_jax.losses import perceptual
 from pv_vae_jax.metrics import fidelity
@@ -96,7 +96,7 @@ class HeldOut:
             **dataclasses.asdict(self),
             "prediction_relative": relative,
         }
-        return _finite(figures)
+        return json_files.finite(figures)
 
     def text(self) -> str:
         """A table for a reader."""
@@ -225,9 +225,3 @@ def prediction_error(withheld: np.ndarray, predicted: np.ndarray) -> np.ndarray:
 
 def _interval(low: float, high: float, form: str) -> str:
     return f"[{low:+{form}}, {high:+{form}}]" if math.isfinite(low) else "(one clip: none)"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -19,6 +19,8 @@ from typing import Any
 import av
 import cv2
 
+from pv_vae_jax.core import fields
+
 TASKS = ("reconstruction", "generation", "latents")
 JUDGE = "i3d-kinetics400"
 PACKAGES = ("jax", "jaxlib", "flax", "numpy", "scipy", "scikit-image")
@@ -70,11 +72,13 @@ class Protocol:
             raise ValueError(
                 f"the judge is {JUDGE}, or a file of your own by --judge: {self.judge!r}."
             )
-        for field in ("videos", "frames", "stride", "height", "width"):
-            if getattr(self, field) < 1:
-                raise ValueError(
-                    f"{field} of a protocol is at least 1, got {getattr(self, field)}."
-                )
+        least = dict.fromkeys(("videos", "frames", "stride", "height", "width"), 1)
+        fields.at_least(vars(self), least, "a protocol's ")
+        if len(self.speed) != 3 or self.speed[0] < 1 or min(self.speed) < 0:
+            raise ValueError(
+                "a protocol's speed is clips of a batch, runs of warm-up (or 0) and counted runs "
+                f"(or 0); got {self.speed}."
+            )
 
     def changed(self, settings: Iterable[str]) -> "Protocol":
         """The same with some fields otherwise, and a name that tells which.

@@ -6,11 +6,10 @@ RUN/evaluation/STAGE-STEP/results.json  of a generator's samples, at each interv
 The last is that of the latest date: the names of stages are not in the order of their training.
 """
 
-import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from pv_vae_jax.core import storage
+from pv_vae_jax.core import json_files, storage
 
 RESULT = "results.json"
 
@@ -30,10 +29,17 @@ def read(folder: Any) -> Result:
             f"there is no {path}: name a folder that launch.evaluate wrote (--out, or a model's "
             "folder in it) to its end."
         )
-    try:
-        return json.loads(storage.read(path))
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}): evaluate again.") from error
+    return json_files.read(path)
+
+
+def beside(out: Any, labels: Collection[str]) -> list[Result]:
+    """Results in the folder ``out`` of others than ``labels``, by name.
+
+    Raises:
+      ValueError: one is damaged.
+    """
+    folders = sorted(each for each in storage.path(out).iterdir() if each.name not in labels)
+    return [read(folder) for folder in folders if storage.exists(folder / RESULT)]
 
 
 def of_run(run: Any) -> list[tuple[str, Result]]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pv_vae_jax.core import arrays, storage
+from pv_vae_jax.core import arrays, json_files, storage
 
 MADE = "made.json"
 
@@ -62,7 +62,7 @@ class Folder:
         """
         path = self.where / MADE
         if storage.exists(path):
-            found = json.loads(storage.read(path))
+            found = json_files.read(path)
             other = [name for name in {**made, **found} if found.get(name) != made.get(name)]
             if not other:
                 return

@@ -123,6 +123,8 @@ def sample(
         raise ValueError(f"at least 1 sample is drawn, got {count}.")
     drawn = Drawing(generator, seed, sampler.Sampling(**settings))
     given = labels_in_turn(generator.classes, count) if labels is None else np.asarray(labels)
+    if given is not None and len(given) != count:
+        raise ValueError(f"each of {count} samples has one label, got {len(given)} of them.")
     return np.concatenate(list(drawn.latents(range(count), given, batch)))
 
 

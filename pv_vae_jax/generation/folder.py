@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from pv_vae_jax.core import storage
+from pv_vae_jax.core import json_files, storage
 from pv_vae_jax.data import video_files
 
 ABOUT, DECODER = "generation.json", "decoder.json"
@@ -42,7 +42,7 @@ class SamplesFolder:
         """
         about, path = json.loads(json.dumps(about)), self.where / name
         if storage.exists(path):
-            known = json.loads(storage.read(path))
+            known = json_files.read(path)
             other = [key for key in {*known, *about} if known.get(key) != about.get(key)]
             if other:
                 raise ValueError(
@@ -64,7 +64,7 @@ class SamplesFolder:
             raise FileNotFoundError(
                 f"{self.where} has no {ABOUT}: give a folder that launch.generate made."
             )
-        return json.loads(storage.read(path))
+        return json_files.read(path)
 
     def without_latents(self, indices: Sequence[int]) -> list[int]:
         """Those of the samples whose latents are missing."""

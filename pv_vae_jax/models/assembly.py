@@ -40,19 +40,8 @@ def check(size: Mapping[str, Any], known: Mapping[str, Collection[Any]]) -> None
     """Raises ValueError for a field of ``SHARED`` or ``known`` with a value that does not exist."""
     compute_dtype(size["dtype"])
     named_fields.check(size, _KNOWN | known)
-    if size["padding_offsets"] < 1 or min(size["padding_grid"]) < 1:
-        raise ValueError(
-            "padding_offsets and both sides of padding_grid are at least 1; "
-            f"got {size['padding_offsets']} and {tuple(size['padding_grid'])}."
-        )
-
-
-def at_least(size: Mapping[str, Any], least: Mapping[str, float]) -> None:
-    """Raises ValueError for a number, or one of several, that is below what is allowed."""
-    for field, value in least.items():
-        numbers = size[field] if isinstance(size[field], tuple | list) else (size[field],)
-        if any(number < value for number in numbers):
-            raise ValueError(f"{field} is at least {value}; got {size[field]}.")
+    least = ("channels", "patch", "padding_offsets", "padding_grid")
+    named_fields.at_least(size, dict.fromkeys(least, 1))
 
 
 def stages(size: Mapping[str, Any], names: Collection[str], count: int, why: str) -> None:
@@ -60,6 +49,15 @@ def stages(size: Mapping[str, Any], names: Collection[str], count: int, why: str
     for field in names:
         if len(size[field]) != count:
             raise ValueError(f"{why} {count} stages, but {field} has {len(size[field])}.")
+
+
+def check_stages(size: Mapping[str, Any]) -> None:
+    """Raises ValueError for widths, strides or numbers of blocks that no stages have."""
+    named_fields.at_least(size, {"widths": 1, "encoder_blocks": 0, "decoder_blocks": 0})
+    if any(len(stride) != 2 or min(stride) < 1 for stride in size["strides"]):
+        raise ValueError(
+            f"strides are pairs (time, space), each at least 1; got {tuple(size['strides'])}."
+        )
 
 
 def assemble(

@@ -53,6 +53,7 @@ def build(size: Mapping[str, Any]) -> PVVAE:
     per_stage = ("widths", "encoder_blocks", "decoder_blocks")
     assembly.stages(size, per_stage, len(strides) + 1, f"{len(strides)} strides make")
     assembly.check(size, {"head": HEADS, "remat": stack.REMATS})
+    assembly.check_stages(size)
     kwargs = {
         "channels": size["channels"],
         "widths": tuple(size["widths"]),

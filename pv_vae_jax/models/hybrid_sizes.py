@@ -61,7 +61,7 @@ def build(size: Mapping[str, Any]) -> PVVAE:
     per_stage = ("widths", "encoder_blocks", "decoder_blocks")
     assembly.stages(size, per_stage, len(strides), f"{len(strides)} strides lead from")
     transformer_sizes.check(size)
-    assembly.at_least(size, {"widths": 1, "encoder_blocks": 0, "decoder_blocks": 0})
+    assembly.check_stages(size)
     causal, decoder_stages = size["decoder_causal"], tuple(size["decoder_blocks"])
     names = ("width", "patch", "head", "time_padding", "dtype", "remat", "scan")
     form = {name: size[name] for name in names}

@@ -63,9 +63,7 @@ def _check(size: dict[str, Any]) -> None:
     }
     named_fields.check(size, known)
     least = {"channels": 1, "width": 1, "depth": 2, "heads": 1, "patch": 1, "classes": 0}
-    for field, value in least.items():
-        if size[field] < value:
-            raise ValueError(f"{field} is at least {value}; got {size[field]}.")
+    named_fields.at_least(size, least)
     width, heads, depth = size["width"], size["heads"], size["depth"]
     if depth % 2:
         raise ValueError(

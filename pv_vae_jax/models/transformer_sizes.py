@@ -14,6 +14,7 @@ ones, and a longer clip costs no more per frame.
 from collections.abc import Mapping
 from typing import Any
 
+from pv_vae_jax.core import fields
 from pv_vae_jax.interface import ALL, LatentSpec
 from pv_vae_jax.models import assembly, transformer
 from pv_vae_jax.models.moments import HEADS
@@ -59,7 +60,7 @@ def check(size: Mapping[str, Any]) -> None:
     assembly.check(size, {"head": HEADS, "qk_norm": (True, False), "remat": REMATS})
     least = {"channels": 1, "patch": 1, "width": 1, "heads": 1, "encoder_depth": 1}
     least |= {"decoder_depth": 1, "mlp_ratio": 1, "window": 0, "max_groups": 1}
-    assembly.at_least(size, least)
+    fields.at_least(size, least)
     width, heads = size["width"], size["heads"]
     if width % heads or width // heads % 2 or width // heads < 6:
         raise ValueError(
@@ -107,7 +108,7 @@ def spec(size: Mapping[str, Any], temporal: int, spatial: int, beyond: int = 0) 
 def build(size: Mapping[str, Any]) -> PVVAE:
     """The model of such fields; ValueError if a field's value does not fit."""
     check(size)
-    assembly.at_least(size, {"temporal": 1})
+    fields.at_least(size, {"temporal": 1})
     form = {name: size[name] for name in ("width", "temporal", "patch", "head", "dtype")}
     encoder = transformer.Encoder(size["channels"], blocks=blocks(size, "encoder"), **form)
     decoder_blocks = blocks(size, "decoder", size["decoder_causal"])

@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Sequence
 from typing import Any
 
-from pv_vae_jax.core import arrays, storage
+from pv_vae_jax.core import arrays, json_files, storage
 from pv_vae_jax.evaluation import protocol
 from pv_vae_jax.study import running
 from pv_vae_jax.study.plan import Cell, Measure, Study
@@ -60,7 +60,7 @@ def _read(measure: Measure, cell: Cell, root: pathlib.Path) -> float | None:
         return None
     path = root / step.folder / measure.file
     try:
-        found: Any = json.loads(path.read_text())
+        found: Any = json_files.read(path)
         for key in measure.path:
             found = found[key]
         return float(found)
@@ -75,7 +75,7 @@ def _device(root: pathlib.Path, steps: Sequence[Step]) -> str:
     for step in steps:
         starts = root / step.folder / "run" / "runs.jsonl"
         if starts.exists():
-            told = json.loads(starts.read_text().splitlines()[-1])
+            told = json_files.lines(starts)[-1]
             kind = told.get("device_kind", told["devices"][0])
             return f"{len(told['devices'])} x {kind}"
     return ""
@@ -111,7 +111,7 @@ def kept(study: Study, cell: Cell, root: pathlib.Path, out: pathlib.Path) -> boo
 def _result(cell: Cell, out: pathlib.Path) -> dict[str, Any] | None:
     """What the file of a cell says, None if there is none."""
     path = place(cell, out)
-    return json.loads(path.read_text()) if path.exists() else None
+    return json_files.read(path) if path.exists() else None
 
 
 def _of_its_steps(cell: Cell, result: dict[str, Any]) -> bool:

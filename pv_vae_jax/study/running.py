@@ -11,8 +11,6 @@ long as it lives: where another study, or what one left behind, makes a step, it
 
 import contextlib
 import datetime
-import errno
-import fcntl
 import json
 import os
 import pathlib
@@ -22,19 +20,18 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pv_vae_jax.core import storage
+from pv_vae_jax.core import json_files, locks, storage
 from pv_vae_jax.study.plan import Study
 from pv_vae_jax.study.step import Step
 
 DONE, LOG, SPENT, LOCK = "done.json", "log.txt", "seconds.txt", "lock"
 POLL = 0.2  # seconds
-UNKNOWN = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # what flock says where there is none
 
 
 def done(root: pathlib.Path, step: Step) -> dict[str, Any] | None:
     """What was written when the step ended, None if it did not."""
     path = root / step.folder / DONE
-    return json.loads(path.read_text()) if path.exists() else None
+    return json_files.read(path) if path.exists() else None
 
 
 def steps_of(study: Study) -> list[Step]:
@@ -58,19 +55,7 @@ def cores_of(jobs: int) -> list[list[int]]:
 
 def locked(root: pathlib.Path, step: Step) -> int | None:
     """The lock of a step's folder as an open file; None where another process has it."""
-    folder = root / step.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in UNKNOWN:  # a file system without locks: as if it were free
-            return lock
-        os.close(lock)
-        if isinstance(error, BlockingIOError):
-            return None
-        raise
-    return lock
+    return locks.taken(root / step.folder / LOCK)
 
 
 class Running:

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from pv_vae_jax.core import fields
 from pv_vae_jax.losses import rectified_flow
 from pv_vae_jax.training import stages
 from pv_vae_jax.training.stages import Optimizer, StageData
@@ -35,17 +36,11 @@ class Flow:
     latents: str = "sample"
 
     def __post_init__(self):
-        if self.latents not in LATENTS:
-            known = ", ".join(LATENTS)
-            raise ValueError(f"flow.latents is one of {known}; got {self.latents!r}.")
-        if self.times not in rectified_flow.KINDS:
-            known = ", ".join(rectified_flow.KINDS)
-            raise ValueError(f"flow.times is one of {known}; got {self.times!r}.")
+        fields.check(vars(self), {"latents": LATENTS, "times": rectified_flow.KINDS}, "flow.")
         if not self.std > 0:
             raise ValueError(f"flow.std is positive; got {self.std}.")
         rectified_flow.check_shift(self.shift)
-        if not 0 <= self.drop <= 1:
-            raise ValueError(f"flow.drop is a probability; got {self.drop}.")
+        fields.within(vars(self), {"drop": "[0, 1]"}, "flow.")
 
 
 @dataclasses.dataclass(frozen=True)

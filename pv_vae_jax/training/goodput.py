@@ -8,12 +8,11 @@ evaluation are not good.
 """
 
 import datetime
-import json
 import time
 from collections.abc import Iterable
 from typing import Any
 
-from pv_vae_jax.core import storage
+from pv_vae_jax.core import json_files, storage
 
 
 class Goodput:
@@ -30,9 +29,8 @@ class Goodput:
     def of(cls, workdir: storage.Where, records: Iterable[dict[str, Any]]) -> "Goodput":
         """Of the run in ``workdir``, whose ``runs.jsonl`` tells the first start; now if none."""
         path, first_start = storage.path(workdir) / "runs.jsonl", time.time()
-        if storage.exists(path):
-            first = json.loads(storage.read(path).decode().splitlines()[0])
-            first_start = datetime.datetime.fromisoformat(first["date"]).timestamp()
+        if storage.exists(path) and (starts := json_files.lines(path)):
+            first_start = datetime.datetime.fromisoformat(starts[0]["date"]).timestamp()
         return cls(first_start, records)
 
     def add(self, record: dict[str, Any]) -> float | None:

@@ -11,7 +11,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from pv_vae_jax.training import restore
+from pv_vae_jax.training import beginning, restore
 from pv_vae_jax.training.placement import Placement, of_run
 from pv_vae_jax.training.run import Run, Stage
 from pv_vae_jax.training.stage_loop import Evaluator, StageLoop
@@ -37,7 +37,12 @@ def train(
     """
     state, offset, earlier = None, 0, ()
     placements = placements or of_run(run)
-    behind = _behind(run, workdir, [placement.stage for placement in placements])
+    stages = [placement.stage for placement in placements]
+    kept = [restore.latest_of(workdir, stage) for stage in stages]
+    behind = _behind(workdir, stages, kept)
+    for stage, step in list(zip(stages, kept, strict=True))[1:]:
+        if stage.init_from and step is None and stage.name not in behind:
+            beginning.source(run, stage)  # a mistake there is told before anything is trained
     with StopRequests() as stop:
         for placement in placements:
             stage = placement.stage
@@ -55,13 +60,12 @@ def train(
     return restore.model_of(run, state)
 
 
-def _behind(run: Run, workdir: pathlib.Path, stages: Sequence[Stage]) -> set[str]:
+def _behind(workdir: pathlib.Path, stages: Sequence[Stage], kept: Sequence[int | None]) -> set[str]:
     """Names of the stages after which another has begun, whether they are kept or not.
 
     Raises:
       ValueError: one has other steps now than that other stage went on from.
     """
-    kept = [restore.latest_of(workdir, stage) for stage in stages]
     last = max((n for n, step in enumerate(kept) if step is not None), default=0)
     for stage, step in zip(stages[:last], kept[:last], strict=True):
         if step not in (None, stage.steps):

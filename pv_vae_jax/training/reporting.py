@@ -14,7 +14,7 @@ import numpy as np
 import tensorboardX
 from tqdm import tqdm
 
-from pv_vae_jax.core import storage
+from pv_vae_jax.core import json_files, storage
 from pv_vae_jax.losses import pixel_terms
 from pv_vae_jax.training import boards
 from pv_vae_jax.training.goodput import Goodput
@@ -98,14 +98,10 @@ class Reporter:
         path = storage.path(workdir) / "metrics.jsonl"
         kept, records = [], []
         if storage.exists(path):
-            for line in storage.read(path).decode().splitlines():
-                try:
-                    record = json.loads(line)
-                except ValueError:  # the line that a killed run was writing
-                    continue
+            for record in json_files.lines(path):
                 here = record["stage"] == stage and record["step"] <= start
                 if here or record["stage"] in earlier:
-                    kept.append(line + "\n")
+                    kept.append(json.dumps(record) + "\n")
                     records.append(record)
         self._lines = Lines(path, kept)
         self._goodput = Goodput.of(workdir, records)

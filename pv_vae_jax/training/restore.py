@@ -1,26 +1,12 @@
-"""From a stage's start or a checkpoint to a train state, and from a run's folder to a model.
+"""From a checkpoint to a train state, every bit of it, and from a run's folder to a model."""
 
-first stage            fresh parameters
-``init_from``          the model of an export, of the folder of another run (with its discriminator
-                       if both have one of a form), or of the public checkpoint of a baseline;
-                       paddings that it lacks are fresh
-later stages           the model at the end of the stage before: its EMA, its statistics, its
-                       discriminator
-a stage with a checkpoint     that checkpoint, every bit of it
-"""
-
-import functools
 import pathlib
 from typing import Any
 
-import jax
-from jax.sharding import NamedSharding
-
 from pv_vae_jax.checkpoint.manager import Checkpoints
-from pv_vae_jax.core import storage, trees
+from pv_vae_jax.core import storage
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import placement as placements
-from pv_vae_jax.training import runs
 from pv_vae_jax.training import state as states
 from pv_vae_jax.training.placement import Placement
 from pv_vae_jax.training.run import Run, Stage
@@ -55,74 +41,6 @@ def resume(
     The mesh that wrote it, and the number of devices, may have been others.
     """
     return checkpoints.restore(placement.state, step)
-
-
-def _source(path: str, run: Run) -> tuple[Any, Any]:
-    """The model of ``init_from``, and the adversary where it is the folder of a run with a GAN."""
-    if not storage.is_folder(path):
-        return run.read_model(path), None
-    other = runs.of_workdir(path)
-    state, _ = kept_state(storage.path(path), other)
-    return model_of(other, state), meshes.to_host(state.adversary)
-
-
-def _discriminator(run: Run, stage: Stage, adversary: Any) -> trees.Tree:
-    """That of the adversary where it has the form of a fresh one, else a fresh one."""
-    if adversary:
-        known = run.initial_discriminator(stage, adversary)
-        fresh = jax.eval_shape(lambda: run.initial_discriminator(stage))
-        one, other = ({p: x.shape for p, x in trees.flatten(t).items()} for t in (known, fresh))
-        if one == other:
-            return known
-    return run.initial_discriminator(stage)
-
-
-def begin(run: Run, placement: Placement, before: states.TrainState | None) -> states.TrainState:
-    """The state at the first step of a stage; ``before`` is the end of the stage before it.
-
-    Slots and EMA are made where they lie: no device, and no host, ever holds all of them.
-
-    Raises:
-      ValueError: ``init_from`` holds a model of another form.
-    """
-    stage = placement.stage
-    adversary = before.adversary if before else None
-    if stage.init_from:
-        source, theirs = _source(stage.init_from, run)
-        adversary = theirs or adversary
-        fresh = trees.flatten(jax.eval_shape(run.initial_params))
-        found = run.leaves_of(source, stage.init_from)
-        wrong = [
-            path for path in sorted(set(fresh) | set(found))
-            if getattr(fresh.get(path), "shape", None) != getattr(found.get(path), "shape", None)
-        ]  # fmt: skip
-        if wrong:
-            raise ValueError(
-                f"config.stages.{stage.name}.init_from: {stage.init_from} is not a model of this "
-                f"form; {len(wrong)} parameters differ, the first is {wrong[0]}."
-            )
-        params, mean, std = trees.unflatten(found), source.mean, source.std
-    elif before is not None:
-        params = states.model_params(before)
-        mean, std = before.latent_mean, before.latent_std
-    else:
-        params = run.initial_params()
-        mean, std = run.initial_statistics()
-    return _placed(run, placement, params, mean, std, _discriminator(run, stage, adversary))
-
-
-def _placed(run: Run, placement: Placement, params, *others) -> states.TrainState:
-    """placements.start under jit; what is not on the mesh yet gets there leaf by leaf."""
-
-    def onto(leaf, sharding):
-        on_mesh = isinstance(getattr(leaf, "sharding", None), NamedSharding)
-        return leaf if on_mesh else meshes.put(sharding, leaf)
-
-    whole = meshes.replicated(placement.mesh)
-    params = jax.tree.map(onto, params, placement.shardings.params)
-    others = jax.tree.map(lambda leaf: onto(leaf, whole), others)
-    start = functools.partial(placements.start, run, placement.stage)
-    return jax.jit(start, out_shardings=placement.shardings)(params, *others)
 
 
 def exported_model(

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pv_vae_jax.core import storage
-from pv_vae_jax.training import workdir
+from pv_vae_jax.training import runtime, workdir
 from pv_vae_jax.training.generator_run import GeneratorRun
 from pv_vae_jax.training.run import Run
 from pv_vae_jax.training.vae_run import VAERun
@@ -15,6 +15,7 @@ def of(config: dict[str, Any]) -> Run:
     Raises:
       ValueError: a value cannot be; the message begins with its key.
     """
+    runtime.check(config)
     return GeneratorRun.of(config) if "generator" in config else VAERun.of(config)
 
 

@@ -16,7 +16,7 @@ import jax
 
 from pv_vae_jax.sharding import agreement
 from pv_vae_jax.sharding import mesh as meshes
-from pv_vae_jax.training import reporting, restore
+from pv_vae_jax.training import beginning, reporting, restore
 from pv_vae_jax.training import state as states
 from pv_vae_jax.training import workdir as workdirs
 from pv_vae_jax.training.intervals import Interval
@@ -45,11 +45,6 @@ class StageLoop:
         self.run, self.placement, self.workdir, self.evaluate = run, placement, workdir, evaluate
         self.offset = offset
         self.runtime = run.config["runtime"]
-        if self.runtime["log_every"] < 1:
-            raise ValueError(
-                f"config.runtime.log_every is 1 or more, got {self.runtime['log_every']}: a run "
-                "looks for skipped updates when it logs."
-            )
         self.stage, self.mesh = placement.stage, placement.mesh
         self.part, self.parts = meshes.data_part(self.mesh)
         self.checkpoints = restore.checkpoints_of(workdir, self.stage, self.runtime["keep"])
@@ -70,7 +65,7 @@ class StageLoop:
         """
         latest, steps = self.checkpoints.latest(), self.stage.steps
         if latest is None:
-            return restore.begin(self.run, self.placement, before)
+            return beginning.begin(self.run, self.placement, before)
         state, position = restore.resume(self.checkpoints, self.placement)
         self.finished, self._data = position["finished"] and latest == steps, position.get("data")
         if latest >= steps and not self.finished:

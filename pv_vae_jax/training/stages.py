@@ -6,12 +6,14 @@ frozen, has neither optimiser slots nor EMA, and keeps its bits.
 """
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from pv_vae_jax import objective
-from pv_vae_jax.core import precision
-from pv_vae_jax.losses import adversarial
+from pv_vae_jax.core import fields, precision
+from pv_vae_jax.data.buckets import Bucket
+from pv_vae_jax.losses import adversarial, perceptual
 from pv_vae_jax.withholding import Withholding
 
 
@@ -33,6 +35,18 @@ class StageData:
     strides: tuple[int, ...] = (1,)
     flip: float = 0.5
     reversal: float = 0.5
+
+    def __post_init__(self):
+        fields.within(vars(self), {"flip": "[0, 1]", "reversal": "[0, 1]"}, "data.")
+        fields.at_least(vars(self), {"strides": 1}, "data.")
+        if not self.strides or not self.buckets:
+            raise ValueError("data.strides and data.buckets name at least one each; got none.")
+        for bucket in self.buckets:
+            if len(bucket) != 4:
+                raise ValueError(
+                    f"data.buckets are (height, width, global batch, weight) each; got {bucket}."
+                )
+            Bucket(*bucket)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +78,9 @@ class Optimizer:
     mu_dtype: str = "float32"
 
     def __post_init__(self):
+        least = {"learning_rate": 0, "warmup": 0, "final": 0, "weight_decay": 0, "clip": 0}
+        fields.at_least(vars(self), least | {"accumulate": 1}, "optimizer.")
+        fields.within(vars(self), dict.fromkeys(("b1", "b2", "ema"), "[0, 1)"), "optimizer.")
         try:
             precision.compute_dtype(self.mu_dtype)
         except ValueError as error:
@@ -81,6 +98,10 @@ class Perceptual:
 
     backbone: str = "vgg16"
     frames: int = 0
+
+    def __post_init__(self):
+        fields.check(vars(self), {"backbone": perceptual.NETWORKS}, "perceptual.")
+        fields.at_least(vars(self), {"frames": 0}, "perceptual.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,17 +131,11 @@ class Adversarial:
     optimizer: Optimizer = Optimizer(b1=0.5, b2=0.9)
 
     def __post_init__(self):
-        for field, known in (("loss", adversarial.KINDS), ("balance", objective.BALANCES)):
-            if getattr(self, field) not in known:
-                raise ValueError(
-                    f"adversarial.{field} is one of {', '.join(known)}; "
-                    f"got {getattr(self, field)!r}."
-                )
-        if self.start < 0 or self.r1_every < 1:
-            raise ValueError(
-                "adversarial.start is at least 0 and r1_every at least 1; "
-                f"got {self.start} and {self.r1_every}."
-            )
+        known = {"loss": adversarial.KINDS, "balance": objective.BALANCES}
+        fields.check(vars(self), known, "adversarial.")
+        least = {"start": 0, "lecam": 0, "r1": 0, "r1_every": 1}
+        fields.at_least(vars(self), least, "adversarial.")
+        fields.within(vars(self), {"lecam_decay": "[0, 1)"}, "adversarial.")
 
     def runs_at(self, step: int) -> bool:
         """Whether the GAN is on at a step."""
@@ -179,9 +194,14 @@ def named(
             told = ", ".join(sorted(known))
             raise ValueError(f"config.run names {name!r}; config.stages has: {told}.")
         try:
-            if known[name]["steps"] < 1:
-                raise ValueError(f"steps is at least 1; got {known[name]['steps']}.")
+            fields.at_least(known[name], {"steps": 1})
+            re.compile(known[name]["trainable"])
             found.append(make(name, known[name]))
+        except re.error as error:
+            raise ValueError(
+                f"config.stages.{name}.trainable is a regular expression on parameter paths; got "
+                f"{known[name]['trainable']!r} ({error})."
+            ) from error
         except ValueError as error:
             raise ValueError(f"config.stages.{name}: {error}") from error
     return tuple(found)

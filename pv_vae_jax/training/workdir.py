@@ -11,6 +11,7 @@
 between starts, and the change is logged; all others are the run's identity.
 """
 
+import contextlib
 import datetime
 import importlib.metadata
 import json
@@ -22,10 +23,12 @@ from typing import Any
 
 import jax
 
-from pv_vae_jax.core import storage, trees
+from pv_vae_jax.core import json_files, locks, storage, trees
 from pv_vae_jax.models import identity
 from pv_vae_jax.models.generator import LatentForm
+from pv_vae_jax.sharding import agreement
 
+LOCK = "lock"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "av")
 
 
@@ -72,6 +75,25 @@ def commit() -> str:
     return answer.stdout.strip()
 
 
+def lock(workdir: storage.Where) -> None:
+    """Keeps the folder to this run until its processes end; all of them call it together.
+
+    In a store there are no locks: two runs there are not kept apart.
+
+    Raises:
+      ValueError: another process trains in it.
+    """
+    ours = True
+    if jax.process_index() == 0 and not storage.is_url(workdir):
+        with contextlib.suppress(OSError):  # which open_workdir tells
+            ours = locks.taken(pathlib.Path(workdir, LOCK)) is not None
+    if not agreement.told([ours]).all():
+        raise ValueError(
+            f"another process trains in {workdir}: wait until it has ended, or take another "
+            "--workdir."
+        )
+
+
 def read_config(workdir: storage.Where) -> dict[str, Any]:
     """The config of a run.
 
@@ -81,7 +103,7 @@ def read_config(workdir: storage.Where) -> dict[str, Any]:
     path = storage.path(workdir) / "config.json"
     if not storage.exists(path):
         raise FileNotFoundError(f"{workdir} is not the folder of a run: it has no config.json.")
-    return json.loads(storage.read(path))
+    return json_files.read(path)
 
 
 def open_workdir(workdir: storage.Where, config: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -138,7 +160,7 @@ def open_workdir(workdir: storage.Where, config: dict[str, Any]) -> dict[str, tu
 def read_latents(workdir: storage.Where) -> LatentForm | None:
     """Which latents a generator's run learns; None before its first start."""
     path = storage.path(workdir) / "latents.json"
-    return LatentForm.from_dict(json.loads(storage.read(path))) if storage.exists(path) else None
+    return LatentForm.from_dict(json_files.read(path)) if storage.exists(path) else None
 
 
 def open_latents(workdir: storage.Where, latents: LatentForm) -> None:
@@ -166,7 +188,7 @@ def keep_classes(workdir: storage.Where, classes: dict[str, tuple[str, ...]]) ->
       A line for a person for each kind of source whose names are new or have changed.
     """
     path = storage.path(workdir) / "classes.json"
-    known = json.loads(storage.read(path)) if storage.exists(path) else {}
+    known = json_files.read(path) if storage.exists(path) else {}
     new = {kind: list(names) for kind, names in classes.items() if known.get(kind) != list(names)}
     if new:
         storage.write(path, json.dumps(known | new, indent=1))

@@ -21,7 +21,7 @@ import math
 
 import numpy as np
 
-from pv_vae_jax.core import rng
+from pv_vae_jax.core import fields, rng
 from pv_vae_jax.withholding import masks
 
 WAYS = ("mask", "slice")
@@ -56,20 +56,9 @@ class Withholding:
 
     def __post_init__(self):
         known = {"kind": masks.KINDS, "way": WAYS, "law": LAWS, "loss": LOSSES}
-        for field, values in known.items():
-            if getattr(self, field) not in values:
-                raise ValueError(
-                    f"withholding.{field} is one of {', '.join(values)}; "
-                    f"got {getattr(self, field)!r}."
-                )
-        for field in ("ratio", "ratio_first"):
-            if not 0.0 <= getattr(self, field) <= 1.0:
-                raise ValueError(f"withholding.{field} is in [0, 1]; got {getattr(self, field)}.")
-        for field, least in (("ramp", 0), ("group", 1)):
-            if getattr(self, field) < least:
-                raise ValueError(
-                    f"withholding.{field} is at least {least}; got {getattr(self, field)}."
-                )
+        fields.check(vars(self), known, "withholding.")
+        fields.within(vars(self), {"ratio": "[0, 1]", "ratio_first": "[0, 1]"}, "withholding.")
+        fields.at_least(vars(self), {"ramp": 0, "group": 1}, "withholding.")
         if self.way == "slice" and self.kind not in SLICED:
             raise ValueError(
                 f"withholding.way is slice, which cuts the end of a clip off, but the kind "

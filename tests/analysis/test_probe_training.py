@@ -97,5 +97,5 @@ def test_a_loss_that_is_not_finite_is_a_sentence():
     training = Training(probe(task), task.loss, budget, cells)
     with pytest.raises(ValueError, match="the loss is nan after 2 steps"):
         training.trained({"flow": flow}, 0)
-    with pytest.raises(ValueError, match="steps of a probe is at least 1"):
+    with pytest.raises(ValueError, match="a probe's steps is at least 1"):
         Budget(steps=0)

@@ -44,7 +44,7 @@ def test_a_changed_protocol_tells_what_was_changed():
         ("name=x", "--set is FIELD=VALUE"),
         ("video=3", "got 'video=3'"),
         ("videos=many", "'many' is not a whole number"),
-        ("videos=0", "videos of a protocol is at least 1, got 0"),
+        ("videos=0", "a protocol's videos is at least 1; got 0"),
         ("speed=1,2", "3 values are wanted"),
         ("task=guess", "the task of a protocol is one of reconstruction"),
     ],

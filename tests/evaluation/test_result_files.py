@@ -9,7 +9,7 @@ def test_a_folder_without_a_result_or_with_half_of_one_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="results.json: name a folder that launch.evaluate"):
         result_files.read(tmp_path)
     (tmp_path / "results.json").write_text(json.dumps({"figures": {}})[:-1])
-    with pytest.raises(ValueError, match=r"results.json is damaged .*evaluate again"):
+    with pytest.raises(ValueError, match=r"results.json is damaged .*make it again"):
         result_files.read(tmp_path)
 
 

@@ -170,5 +170,7 @@ def test_what_is_no_film_or_no_latents_is_told(files, tmp_path):
         run(encode, files, tmp_path / "empty.mp4", tmp_path / "a.npz", "--size", "64")
     with pytest.raises(ValueError, match="latents are a .npz file, got .*a.mp4"):
         run(encode, files, files / "a.mp4", tmp_path / "a.mp4")
+    with pytest.raises(ValueError, match="a.npz is a film: let its name end in .mp4"):
+        run(decode, files, files / "a.npz", files / "a.npz")
     with pytest.raises(ValueError, match="model.npz is no file of latents of a film"):
         run(decode, files, files / "model.npz", tmp_path / "a.mp4")

@@ -66,7 +66,12 @@ def test_a_result_holds_its_protocol_and_a_second_run_costs_nothing(judge, model
     assert result["speed"]["iterations_per_second"] > 0 and result["model"]["sha256"]
     assert {"decoding", "reconstructing", "judging"} <= set(result["seconds"])
     looked = judge.looked
+    (out / "earlier").mkdir()
+    earlier = result | {"model": result["model"] | {"label": "earlier"}}
+    (out / "earlier" / "results.json").write_text(json.dumps(earlier))
     door.main(command)
+    table = (out / "table.md").read_text()
+    assert "| mine | t4s16c4 |" in table and "| earlier | t4s16c4 |" in table
     again = json.loads((out / "mine" / "results.json").read_text())
     assert again["figures"] == result["figures"] and judge.looked == looked
     assert again["protocol"] == used
@@ -224,6 +229,8 @@ def test_an_unreadable_video_is_named_and_its_place_taken_only_if_so_wanted(mode
             r"a clip has 1 \+ 4n frames, got 6",
         ),
         ([*SMALL, "--model", "pv_vae_tiny", "--batch", "0"], "--batch is at least 1"),
+        ([*SMALL, "--model", "pv_vae_tiny", "--classifier", "c.pth"], "--classifier is for --sam"),
+        ([*SMALL, "--set", "speed=0,0,1", "--model", "pv_vae_tiny"], "speed is clips of a batch"),
         ([*SMALL, "--model", "a", "b", "--weights", "x.pth"], "--weights is NAME=... here"),
         ([*SMALL, "--model", "pv_vae_tiny", "--data", "ucf101=x"], "ucf101 is none of rendered"),
         ([*SMALL, "--model", "a/x.npz", "b/x.npz"], "two results have the label x"),

@@ -176,6 +176,8 @@ def test_two_processes_of_two_devices_draw_what_one_draws(place, whole, samples,
     ("arguments", "sentence"),
     [
         (["--count", "0"], "--count is at least 1, got 0"),
+        (["--rate", "0"], "--rate is frames per second, above 0, at most 1000; got 0"),
+        (["--rate", "nan"], "--rate is frames per second"),
         (["--labels", "1"], "this generator is unconditional: it takes no labels"),
         (["--labels", "a"], "--labels a: whole numbers with commas between"),
         (["--guidance", "2"], "guidance = 2.0 needs labels"),

@@ -41,6 +41,17 @@ def test_an_inflated_export_has_the_kernel_as_its_last_tap_and_fresh_weights_els
     assert "conv_in.weight  32x48x3x3  float32" in said and FRESH in said
 
 
+def test_an_export_of_fresh_weights_alone_is_not_written(files, tmp_path):
+    weights, _, out = files
+    wrong = tmp_path / "wrong.txt"
+    wrong.write_text("conv_in\\.weight encoder/conv_in/bias\n")
+    with pytest.raises(ValueError, match="none of the parameters that --rules .* maps fits"):
+        inflate.main(
+            ["--model", "pv_vae_tiny", "--weights", weights, "--out", out, "--rules", str(wrong)]
+        )
+    assert not (tmp_path / "out").exists()
+
+
 def test_rules_that_cannot_be_read_are_told_with_their_line(files, tmp_path):
     weights, _, out = files
     wrong = tmp_path / "wrong.txt"

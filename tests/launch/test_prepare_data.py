@@ -332,6 +332,10 @@ def test_the_door_says_what_it_did_and_refuses_in_a_sentence(videos, tmp_path, c
     said = capsys.readouterr().out
     assert re.search(r"1 sources used, 0 refused\.\n(train|held_out): \d+ records", said)
     assert "dropped, too short: 4 frames in 2 pieces" in said
+    rules = command(videos / "scene1", tmp_path / "none", "--workers=1", "--quiet")[3:]
+    with pytest.raises(ValueError, match="none holds no record: all pieces were dropped"):
+        prepare_data.main([*rules, "--static=250"])
+    assert "is ready" not in capsys.readouterr().out
     with pytest.raises(ValueError, match="crf is within 0 and 51, got 99"):
         prepare_data.main([*arguments, "--crf=99"])
     with pytest.raises(ValueError, match="--workers is a number from 1, got 0"):

@@ -66,6 +66,15 @@ def test_what_cannot_be_read_or_written_is_told(films, tmp_path, model, input, o
         reconstruct.main(["--model", model, *arguments])
 
 
+def test_a_file_in_the_way_is_told_before_there_is_work_to_lose(model, films, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.mp4").touch()
+    with pytest.raises(ValueError, match="out/a.mp4 is a file, where the pictures of .* belong"):
+        reconstruct.main(
+            ["--model", str(model), "--input", str(films), "--out", str(tmp_path / "out")]
+        )
+
+
 def test_fresh_weights_are_said_to_be_untrained(capsys, monkeypatch):
     small = registry.create("pv_vae_tiny", seed=3, **tiny.SHALLOW)
     monkeypatch.setattr(registry, "create", lambda name, seed: small)

@@ -219,10 +219,14 @@ def test_bad_input_is_a_sentence(tmp_path):
         door.main(["--study", "nowhere.py", *common])
     with pytest.raises(ValueError, match="configs/base.py is no study"):
         door.main(["--study", "configs/base.py", *common])
-    with pytest.raises(ValueError, match="--part is I/N, such as 0/4; got 'one'"):
-        door.main(["--study", "configs/study_table_4.py:tiny", *common, "--part", "one"])
-    with pytest.raises(ValueError, match="--part is I/N, such as 0/4; got '/4'"):
-        door.main(["--study", "configs/study_table_4.py:tiny", *common, "--part", "/4"])
+    for part in ("one", "/4", "0/0", "4/4"):
+        with pytest.raises(ValueError, match=f"--part is I/N, such as 0/4, .*; got '{part}'"):
+            door.main(["--study", "configs/study_table_4.py:tiny", *common, "--part", part])
+    with pytest.raises(ValueError, match="--jobs is at least 1, got 0"):
+        door.main(["--study", "configs/study_table_4.py:tiny", *common, "--list", "--jobs", "0"])
+    for flag in ("--root", "--out"):
+        with pytest.raises(ValueError, match=f"{flag} gs://b/a: a study lies in folders of this"):
+            door.main(["--study", "configs/study_table_4.py:tiny", *common, flag, "gs://b/a"])
     with pytest.raises(ValueError, match="no row is named 'other'"):
         rows.row("other")
     with pytest.raises(ValueError, match=r"has no results of study table_4"):

@@ -12,7 +12,7 @@ from launch import export as export_door
 from pv_vae_jax.checkpoint import export
 from pv_vae_jax.core import trees
 from pv_vae_jax.sharding import mesh as meshes
-from pv_vae_jax.training import placement, restore, workdir
+from pv_vae_jax.training import beginning, placement, restore, workdir
 from pv_vae_jax.training.vae_run import VAERun
 from tests import tiny
 from tests.launch import runs
@@ -113,14 +113,14 @@ def test_a_stage_starts_from_the_folder_of_another_run_with_one_key(whole):
     run = VAERun.of(workdir.read_config(whole))
     stage = dataclasses.replace(run.stages[0], init_from=str(whole))
     placed = placement.of(run, stage, meshes.make_mesh())
-    began = jax.device_get(restore.begin(run, placed, None))
+    began = jax.device_get(beginning.begin(run, placed, None))
     model, _ = restore.exported_model(whole, run)
     jax.tree.map(np.testing.assert_array_equal, began.params, model.params)
     np.testing.assert_array_equal(began.latent_std, model.std)
     assert int(began.step) == 0 and model.std.std() > 0
     other = dataclasses.replace(run, module=tiny.module(channels=8))
     with pytest.raises(ValueError, match="init_from: .* is not a model of this form"):
-        restore.begin(other, placed, None)
+        beginning.begin(other, placed, None)
 
 
 def test_updates_that_are_not_finite_in_a_row_save_and_end_the_run(tmp_path):

@@ -158,5 +158,5 @@ def test_what_cannot_be_padded_is_refused_with_a_sentence():
         tiny.module(padding="noise")
     with pytest.raises(ValueError, match="pixel_padding is one of zeros, token; got 'grey'"):
         tiny.module(pixel_padding="grey")
-    with pytest.raises(ValueError, match="padding_grid are at least 1; got 16 and \\(0, 2\\)"):
+    with pytest.raises(ValueError, match=r"padding_grid is at least 1; got \(0, 2\)"):
         tiny.module(padding_grid=(0, 2))

@@ -8,6 +8,7 @@ import textwrap
 
 import pytest
 
+from pv_vae_jax.core import locks
 from pv_vae_jax.study import grid, running
 from pv_vae_jax.study.plan import Cell, Measure, Study
 from pv_vae_jax.study.step import Step, own
@@ -155,7 +156,7 @@ def test_a_file_system_without_locks_is_as_if_it_were_free(place, monkeypatch):
     def nothing(*_):
         raise OSError(errno.ENOSYS, "Function not implemented")
 
-    monkeypatch.setattr(running.fcntl, "flock", nothing)
+    monkeypatch.setattr(locks.fcntl, "flock", nothing)
     assert run(study(Cell("x", 0, (step("a", "1"),))), place) == ([], ["a"])
 
 

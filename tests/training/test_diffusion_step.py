@@ -198,7 +198,7 @@ def test_noise_time_and_label_have_streams_of_their_own(monkeypatch):
         ({"times": "cosine"}, "flow.times is one of uniform, logit_normal; got 'cosine'"),
         ({"latents": "mode"}, "flow.latents is one of sample, mean; got 'mode'"),
         ({"std": 0.0}, "flow.std is positive; got 0.0"),
-        ({"drop": 1.5}, "flow.drop is a probability; got 1.5"),
+        ({"drop": 1.5}, r"flow.drop is in \[0, 1\]; got 1.5"),
         ({"shift": 0.0}, "the shift of times is positive"),
     ],
 )

@@ -12,7 +12,7 @@ from pv_vae_jax.data.buckets import Bucket
 from pv_vae_jax.generation import ahead as sampling
 from pv_vae_jax.generation.sampler import Sampling
 from pv_vae_jax.sharding import mesh as meshes
-from pv_vae_jax.training import ahead, generator_ahead, placement, restore
+from pv_vae_jax.training import ahead, beginning, generator_ahead, placement
 
 WIDTH, DEPTH, CLIPS, CLASSES = 16, 6, 8, 3
 GROUPS, SIDE, CHANNELS = 5, 2, 64  # pv_vae_tiny on clips of 17 x 32 x 32
@@ -155,7 +155,7 @@ def updated(mesh, sharding=None):
     """(first moments by path, report) of an update of one batch from one state."""
     run, program = train_on(mesh, sharding, depth=2)
     placed = placement.of(run, run.stages[0], mesh)
-    state = meshes.to_host(restore.begin(run, placed, None))
+    state = meshes.to_host(beginning.begin(run, placed, None))
     random = np.random.default_rng(0)
 
     def away_from_zero(leaf):

@@ -11,10 +11,10 @@ from pv_vae_jax.checkpoint import export, generator_export
 from pv_vae_jax.data import latents as cached
 from pv_vae_jax.models.generator import LatentForm
 from pv_vae_jax.sharding import mesh as meshes
-from pv_vae_jax.training import placement, restore, runs, video_data, workdir
+from pv_vae_jax.training import beginning, placement, runs, video_data, workdir
 from pv_vae_jax.zoo import registry
 from tests import tiny
-from tests.configs import smallest_generator
+from tests.configs import smallest, smallest_generator
 from tests.models.test_generator import generator_of, other
 
 
@@ -58,9 +58,13 @@ def test_a_stage_starts_from_a_generators_export_of_the_same_latents_alone(token
         placed = placement.of(run, stage, meshes.make_mesh(devices=jax.devices()[:1]))
         if name == "other":
             with pytest.raises(ValueError, match="other.npz were made by other weights"):
-                restore.begin(run, placed, None)
+                beginning.begin(run, placed, None)
         else:
-            began = restore.begin(run, placed, None)
+            began = beginning.begin(run, placed, None)
+    workdir.open_workdir(tmp_path / "vae", smallest.get_config().to_dict())
+    stage = dataclasses.replace(run.stages[0], init_from=str(tmp_path / "vae"))
+    with pytest.raises(ValueError, match="init_from: .*/vae is a run of pv_vae_tiny t4s16c"):
+        beginning.source(run, stage)
     loaded = generator_export.load(tmp_path / "same.npz")
     jax.tree.map(np.testing.assert_array_equal, began.params, loaded.params)
 

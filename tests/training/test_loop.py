@@ -157,11 +157,13 @@ def test_hosts_that_see_other_data_are_told(monkeypatch):
         stage_loop._check_hosts("ab" * 32)
 
 
-def test_a_run_logs(tmp_path):
+def test_a_source_that_is_none_is_told_before_anything_is_trained(tmp_path):
     run = run_of()
-    run.config["runtime"]["log_every"] = 0
-    with pytest.raises(ValueError, match="log_every is 1 or more, got 0"):
-        loop.train(run, tmp_path)
+    late = dataclasses.replace(run.stages[1], init_from=str(tmp_path / "none.npz"))
+    run = dataclasses.replace(run, stages=(run.stages[0], late))
+    with pytest.raises(FileNotFoundError, match="none.npz"):
+        loop.train(run, tmp_path / "run")
+    assert not list((tmp_path / "run").rglob("checkpoints/*/[0-9]*"))
 
 
 def test_a_signal_saves_at_once_and_the_same_command_goes_on(whole, tmp_path):

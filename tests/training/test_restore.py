@@ -1,6 +1,7 @@
 """What a stage begins with, and what a run's folder may become."""
 
 import dataclasses
+import shutil
 
 import jax
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from pv_vae_jax.data import video_files
 from pv_vae_jax.evaluation import during_training
 from pv_vae_jax.sharding import mesh as meshes
-from pv_vae_jax.training import placement, restore, stage_loop, workdir
+from pv_vae_jax.training import beginning, placement, stage_loop, workdir
 from pv_vae_jax.training.vae_run import VAERun
 from tests.configs import smallest
 
@@ -37,7 +38,7 @@ def kept(tmp_path_factory):
     """The folder of a run with a GAN, stopped at step 4, and its state."""
     run, folder = run_of(), tmp_path_factory.mktemp("kept") / "run"
     workdir.open_workdir(folder, run.config)
-    state = restore.begin(run, placed_of(run), None)
+    state = beginning.begin(run, placed_of(run), None)
     moved = jax.tree.map(lambda leaf: leaf + 0.5, state.adversary.params)
     state = state.replace(adversary=state.adversary.replace(params=moved))
     made = loop_of(run, folder)
@@ -47,7 +48,7 @@ def kept(tmp_path_factory):
 
 
 def begun(run, folder):
-    return jax.device_get(restore.begin(run, placed_of(run, init_from=str(folder)), None))
+    return jax.device_get(beginning.begin(run, placed_of(run, init_from=str(folder)), None))
 
 
 def test_a_stage_from_the_folder_of_a_run_goes_on_with_its_discriminator(kept):
@@ -55,6 +56,18 @@ def test_a_stage_from_the_folder_of_a_run_goes_on_with_its_discriminator(kept):
     found = begun(run_of(), folder).adversary.params
     jax.tree.map(np.testing.assert_array_equal, found, before.adversary.params)
     assert not begun(run_of(gan=False), folder).adversary
+
+
+def test_a_damaged_checkpoint_is_named(kept, tmp_path):
+    folder, run = tmp_path / "run", run_of()
+    shutil.copytree(kept[0], folder)
+    for file in (folder / "checkpoints" / "predictive" / "4" / "state").rglob("*"):
+        if file.is_file():
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    made = loop_of(run, folder)
+    with pytest.raises(ValueError, match="checkpoints/predictive/4 cannot be read .* is damaged"):
+        made.state(None)
+    made.checkpoints.close()
 
 
 def test_a_discriminator_of_another_form_is_fresh(kept):
@@ -75,7 +88,7 @@ def test_fewer_steps_than_are_behind_a_stage_are_refused(kept, steps, least):
 
 def test_a_stage_is_finished_at_its_last_step_alone(kept, tmp_path):
     run = run_of()
-    state = restore.begin(run, placed_of(run), None)
+    state = beginning.begin(run, placed_of(run), None)
     made = loop_of(run, tmp_path)
     made._save(state, 4, finished=True)
     made.checkpoints.close()

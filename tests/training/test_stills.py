@@ -13,7 +13,7 @@ from pv_vae_jax.core import trees
 from pv_vae_jax.evaluation import during_training
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.sharding import mesh as meshes
-from pv_vae_jax.training import calibration, placement, reporting, restore, vae_step
+from pv_vae_jax.training import beginning, calibration, placement, reporting, restore, vae_step
 from pv_vae_jax.training.vae_run import VAERun
 from pv_vae_jax.withholding import Withholding
 from pv_vae_jax.zoo import registry
@@ -40,7 +40,7 @@ def trained(run):
     """The state after two updates on rendered stills, and the report of the second."""
     (stage,), mesh = run.stages, meshes.make_mesh()
     placed = placement.of(run, stage, mesh)
-    state = restore.begin(run, placed, None)
+    state = beginning.begin(run, placed, None)
     step = vae_step.compiled(
         vae_step.Networks(run.module), stage, 0, vae_step.Program(),
         placed.shardings, meshes.over_data(mesh),

@@ -17,7 +17,7 @@ from typing import Any
 
 from array_record.python import array_record_module
 
-from pv_vae_jax.core import storage
+from pv_vae_jax.core import json_files, storage
 from pv_vae_jax.data import shard_index
 from pv_vae_jax.data.prepare import items, pieces
 from pv_vae_jax.data.prepare.unit import Report
@@ -114,7 +114,7 @@ def finish(
 
 def counts_in(folder: Any) -> dict[str, Any]:
     """The counts of a folder that is finished."""
-    return json.loads(storage.read(folder / COUNTS))
+    return json_files.read(folder / COUNTS)
 
 
 def counts_of(reports: list[Report]) -> dict[str, Any]:

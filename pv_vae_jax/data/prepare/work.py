@@ -12,7 +12,6 @@ nothing half done; one that is under way holds a lock.
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import json
 import os
@@ -21,7 +20,7 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
-from pv_vae_jax.core import cache, storage
+from pv_vae_jax.core import cache, json_files, locks, storage
 from pv_vae_jax.data.prepare import items, pieces, unit
 
 
@@ -69,7 +68,7 @@ class Work:
 
     def _read(self, name: str) -> Any:
         try:
-            return json.loads((self.folder / name).read_text())
+            return json_files.read(self.folder / name)
         except FileNotFoundError:
             return None
 
@@ -93,15 +92,13 @@ class Work:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """ValueError while another process prepares into the same folder."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise ValueError(
-                    f"another process prepares into {self.out}; wait for it, or end it."
-                ) from error
+        lock = locks.taken(self.folder / "lock")
+        if lock is None:
+            raise ValueError(f"another process prepares into {self.out}; wait for it, or end it.")
+        try:
             yield
+        finally:
+            os.close(lock)
 
     def begin(self, request: dict[str, Any], sources: list[items.Item]) -> None:
         """Notes what is prepared, or checks that it is what was begun; clears what was half done.
@@ -118,7 +115,7 @@ class Work:
         if not begun.exists():
             storage.write(begun, json.dumps(now, sort_keys=True).encode())
             return
-        refuse_other(self.out, json.loads(begun.read_text()), now)
+        refuse_other(self.out, json_files.read(begun), now)
 
     def remove(self) -> None:
         """Removes the parts."""

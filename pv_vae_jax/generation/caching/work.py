@@ -11,7 +11,7 @@ import dataclasses
 import json
 from typing import Any
 
-from pv_vae_jax.core import storage
+from pv_vae_jax.core import json_files, storage
 from pv_vae_jax.data import latents, sealed
 from pv_vae_jax.data.clips import ClipError
 from pv_vae_jax.data.shard_files import ShardFiles
@@ -83,7 +83,7 @@ class Work:
 
     def check(self) -> None:
         """Raises ValueError if the folder was begun with something else."""
-        self._refuse_other(json.loads(storage.read(self._folder / "begun.json")))
+        self._refuse_other(json_files.read(self._folder / "begun.json"))
 
     def _refuse_other(self, before: dict[str, Any]) -> None:
         identity.check(self.request["identity"], before["identity"], f"the latents at {self.out}")
@@ -102,7 +102,7 @@ class Work:
     def known(self, name: str) -> Known | None:
         """What is known of a shard, None while it is not done."""
         try:
-            found = json.loads(storage.read(self._folder / f"{name}.json"))
+            found = json_files.read(self._folder / f"{name}.json")
         except FileNotFoundError:
             return None
         return Known(**found | {"moments": Moments(**found["moments"])})
