@@ -181,6 +181,11 @@ def _table(study: Any, out: pathlib.Path) -> None:
     found = results.read(study, out)
     if old := results.outdated(study, out):
         print(f"left out, since their configs have changed since they ran: {', '.join(old)}")
+    for name, figures in results.incomplete(study, out).items():
+        print(
+            f"{name} was made by a study that asked for less: {', '.join(figures)} are missing; "
+            f"without its file in {out} it is made anew."
+        )
     if not found:
         raise ValueError(f"--out {out} has no results of study {study.name}.")
     if study.control not in found:  # the first row that is there takes its place

@@ -173,7 +173,7 @@ class _Several:
     def write(self, row: Row) -> None:
         """Keeps a row of a video that cannot be used, where there is none; others are kept."""
         for folder in self.folders.values():
-            if row.reason and not folder.has(row.key):
+            if row.reason and not folder.has(row.key, row.file):
                 folder.write(row)
 
     def read(self, keys: Iterable[str]) -> list[Row]:
@@ -190,9 +190,9 @@ class _Several:
         for i, video in enumerate(look.videos):
             for each in self.analyses:
                 folder = self.folders[each.name]
-                if not folder.has(video.key):
-                    clip = judging.digest(look.clips[i])
-                    folder.write(dataclasses.replace(each.row(look, i), digest=clip))
+                if not folder.has(video.key, video.file()):
+                    known = {"digest": judging.digest(look.clips[i]), "file": video.file()}
+                    folder.write(dataclasses.replace(each.row(look, i), **known))
         return [Row(video.key, video.source) for video in look.videos]
 
 

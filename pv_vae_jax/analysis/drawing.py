@@ -61,7 +61,7 @@ def saved(out: Any, name: str, panels: int, fill: Callable[[Any], None]) -> list
 
 def errors(values: np.ndarray, points: Sequence[Any]) -> np.ndarray | None:
     """Lengths of error bars ``[2, n]`` of points with ``low`` and ``high``; None without."""
-    if any(point["low"] is None for point in points):
+    if not points or any(point["low"] is None for point in points):
         return None
     ends = np.array([[point["low"], point["high"]] for point in points]).T
     return np.maximum(np.stack([values - ends[0], ends[1] - values]), 0)

@@ -79,7 +79,8 @@ def of_convergence(found: Sequence[Convergence], figure: str) -> Table:
     )  # fmt: skip
     lines = []
     for i, run in enumerate(found):
-        reached = "never" if run.reached is None else f"{run.reached:,.0f}"
+        bound = "at most " if run.at_first and run.less else ""
+        reached = "never" if run.reached is None else f"{bound}{run.reached:,.0f}"
         lines.append(
             Line(run.name, "", [last[i], Cell(f"{run.steps[-1]:,}"), Cell(reached), less[i]])
         )

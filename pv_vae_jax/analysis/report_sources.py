@@ -18,6 +18,7 @@ from pv_vae_jax.core import json_files, storage
 from pv_vae_jax.evaluation import curves, result_files
 
 METRICS, CORRELATION, STARTS = "metrics.jsonl", "correlation.json", "runs.jsonl"
+EVALUATION = "evaluation"  # of a run, whose last result is read already
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +84,7 @@ def read(folders: Sequence[Any]) -> Sources:
                 found["runs"].append(Run(run, curves.read(run), _starts(run)))
                 found["results"] += _last(run)
         for name in names:
-            if name in seen or _inside(name, runs):
+            if name in seen or _inside(name, [f"{run}/{EVALUATION}" for run in runs]):
                 continue
             kind, source = _source(name)
             if source is not None:

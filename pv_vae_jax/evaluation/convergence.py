@@ -37,6 +37,11 @@ class Convergence:
     reached: float | None
     less: float | None
 
+    @property
+    def at_first(self) -> bool:
+        """Whether it was so when it was first measured: ``reached`` is then an upper bound."""
+        return self.reached == self.steps[0]
+
 
 def first_step(steps: Sequence[float], values: Sequence[float], wanted: float) -> float | None:
     """Equation (1): the first step at which ``values`` are at most ``wanted``, None for never."""
@@ -106,8 +111,9 @@ def text(found: Sequence[Convergence], figure: str) -> str:
     base = found[0]
     heads, rows = ["run", "last", "as good as the baseline's last after", "less training"], []
     for run in found:
-        reached = "never" if run.reached is None else f"{run.reached:,.0f} steps"
-        less = "-" if run.less is None else f"{100 * run.less:.0f}%"
+        bound = ("at most ", "at least ") if run.at_first and run.less else ("", "")
+        reached = "never" if run.reached is None else f"{bound[0]}{run.reached:,.0f} steps"
+        less = "-" if run.less is None else f"{bound[1]}{100 * run.less:.0f}%"
         rows.append([run.name, f"{run.values[-1]:.2f} at {run.steps[-1]:,}", reached, less])
     title = (
         f"{figure.upper()} of samples against steps; the baseline is {base.name} "

@@ -6,6 +6,7 @@ Clips of no more than ``runtime.observe`` frames, stills among them, are reconst
 """
 
 import json
+import math
 import pathlib
 
 import numpy as np
@@ -96,12 +97,12 @@ class Evaluate:
             if figures.lpips:
                 values[f"held_out/{source}/lpips"] = figures.lpips.model
             if figures.prediction:
-                relative, *_ = figures.prediction.relative()
                 values |= {
                     f"held_out/{source}/prediction_mse": figures.prediction.model,
                     f"held_out/{source}/repeat_mse": figures.prediction.baseline,
-                    f"held_out/{source}/prediction_relative": relative,
                 }
+                if math.isfinite(figures.prediction.relative):  # not of clips that stand still
+                    values[f"held_out/{source}/prediction_relative"] = figures.prediction.relative
         return values
 
     def report(self, vae: VideoVAE, stage: Stage, workdir: pathlib.Path) -> str:

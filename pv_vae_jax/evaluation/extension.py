@@ -117,7 +117,8 @@ def text(found: dict[str, Paired], about: dict[str, Any]) -> str:
     heads, rows = ["", "MSE of withheld frames", f"against: {REPEAT}, paired 95%"], []
     for name, title in ROWS.items():
         pair = found[name]
-        relative, low, high = (100 * value for value in pair.relative())
+        ends = pair.relative, pair.relative_low, pair.relative_high
+        relative, low, high = (100 * value for value in ends)
         rows.append([title, f"{pair.model:.5f}", f"{relative:+.1f}% [{low:+.1f}, {high:+.1f}]"])
     rows.append([REPEAT, f"{found['sample'].baseline:.5f}", ""])
     title = (

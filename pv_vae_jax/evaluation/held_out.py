@@ -7,9 +7,11 @@ Per clip i, on 8-bit pixels (metrics/fidelity.py), model m against baseline b:
     prediction      MSE_i of the withheld frames, in [-1, 1] units (8-bit MSE / 127.5^2),
                     against repeating the last observed frame                                  (2)
     difference      d_i = m_i - b_i,   mean(d) +- t(0.975, n - 1) sd(d) / sqrt(n)              (3)
-    relative        (mean(m) - mean(b)) / mean(b), its interval (3) / mean(b)                  (4)
+    relative        r = mean(m) / mean(b) - 1,
+                    r +- t(0.975, n - 1) sd(m - (1 + r) b) / sqrt(n) / mean(b)                 (4)
 
-(3) is the paired 95% interval of the mean over n clips; it is not defined for one clip.  Clips
+(3) is the paired 95% interval of the mean over n clips, (4) that of a ratio by its linearisation
+(the baseline's mean is an estimate, too); neither is defined for one clip.  Clips
 that are cut from one film are not independent, and the interval does not know.  Stills have no
 mean frame to beat and nothing to predict: only the thumbnail's row is theirs.
 """
@@ -33,28 +35,37 @@ PROTOCOL = "MSE of the withheld frames of a clip, of 8-bit pixels, in [-1, 1] un
 
 @dataclasses.dataclass(frozen=True)
 class Paired:
-    """Means of the model and of a baseline over the same clips, and equation (3)."""
+    """Means of the model and of a baseline over the same clips, equations (3) and (4)."""
 
     model: float
     baseline: float
     difference: float
     low: float
     high: float
+    relative: float
+    relative_low: float
+    relative_high: float
 
     @classmethod
     def of(cls, model: np.ndarray, baseline: np.ndarray) -> "Paired":
-        """Equation (3) of two ``[n]``; the interval is NaN for one clip."""
-        difference = model - baseline
-        mean, half = float(difference.mean()), math.nan
-        if difference.size > 1:
-            deviation = float(difference.std(ddof=1)) / math.sqrt(difference.size)
-            half = float(stats.t.ppf(0.975, difference.size - 1)) * deviation
-        return cls(float(model.mean()), float(baseline.mean()), mean, mean - half, mean + half)
+        """Of two ``[n]``; intervals are NaN for one clip, (4) is NaN if the baseline is 0."""
+        means = float(model.mean()), float(baseline.mean())
+        scale = means[1] or math.nan
+        ratio = means[0] / scale
+        absolute = _interval(model - baseline)
+        relative = _interval((model - ratio * baseline) / scale)
+        return cls(
+            *means, *absolute, ratio - 1, *(ratio - 1 + end - relative[0] for end in relative[1:])
+        )
 
-    def relative(self) -> tuple[float, float, float]:
-        """Equation (4): the relative difference and its interval; NaN if the baseline is 0."""
-        scale = self.baseline or math.nan
-        return self.difference / scale, self.low / scale, self.high / scale
+
+def _interval(values: np.ndarray) -> tuple[float, float, float]:
+    """The mean of ``[n]`` and its 95% t interval, NaN for one value."""
+    mean, half = float(values.mean()), math.nan
+    if values.size > 1:
+        deviation = float(values.std(ddof=1)) / math.sqrt(values.size)
+        half = float(stats.t.ppf(0.975, values.size - 1)) * deviation
+    return mean, mean - half, mean + half
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,14 +98,9 @@ class HeldOut:
 
     def as_dict(self) -> dict[str, Any]:
         """All figures with their protocol, as strict JSON (what is not finite becomes None)."""
-        relative = None
-        if self.prediction:
-            values = self.prediction.relative()
-            relative = dict(zip(("difference", "low", "high"), values, strict=True))
         figures = {
             "protocol": f"{fidelity.PROTOCOL}; prediction: {PROTOCOL}; paired 95% t interval",
             **dataclasses.asdict(self),
-            "prediction_relative": relative,
         }
         return json_files.finite(figures)
 
@@ -120,13 +126,14 @@ class HeldOut:
                 continue
             lines.append(
                 f"{name:24}{pair.model:>9{form}}  {baseline:<22}{pair.baseline:>9{form}}"
-                f"{pair.difference:>+12{form}}  {_interval(pair.low, pair.high, form)}"
+                f"{pair.difference:>+12{form}}  {_told(pair.low, pair.high, form)}"
             )
-        if self.prediction:
-            relative, low, high = (100 * value for value in self.prediction.relative())
+        if self.prediction and math.isfinite(self.prediction.relative):
+            pair = self.prediction
             lines.append(
-                f"the error of predicted frames is {relative:+.1f}% against repeating the last "
-                f"frame, paired 95% {_interval(low, high, '.1f')}"
+                f"the error of predicted frames is {100 * pair.relative:+.1f}% against repeating "
+                "the last frame, paired 95% "
+                f"{_told(100 * pair.relative_low, 100 * pair.relative_high, '.1f')}"
             )
         return "\n".join(lines)
 
@@ -223,5 +230,5 @@ def prediction_error(withheld: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     return fidelity.mean_squared_error(withheld, predicted) / 127.5**2
 
 
-def _interval(low: float, high: float, form: str) -> str:
+def _told(low: float, high: float, form: str) -> str:
     return f"[{low:+{form}}, {high:+{form}}]" if math.isfinite(low) else "(one clip: none)"

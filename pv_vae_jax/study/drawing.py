@@ -95,10 +95,17 @@ def _curves(study: Study, found: table.Found) -> Any:
 def _through(
     found: table.Found, points: Sequence[tuple[float, str, str]]
 ) -> list[tuple[float, float, list[float]]]:
-    """Of the points that there are results of: the number, the mean and each seed."""
+    """Of the points that there are results of: the number, the mean and each seed.
+
+    All points of a line are of the seeds that all of them have, if there are any.
+    """
+    known = [point for point in points if table.seeds_of(found, *point[1:])]
+    if not known:
+        return []
+    shared = set.intersection(*(set(table.seeds_of(found, *point[1:])) for point in known))
     line = []
-    for at, variant, name in points:
-        mean = table.figure(found, variant, name)
-        if mean is not None:
-            line.append((at, mean.mean, results.values(found, variant, name, mean.seeds)))
+    for at, variant, name in known:
+        seeds = sorted(shared) or table.seeds_of(found, variant, name)
+        dots = results.values(found, variant, name, seeds)
+        line.append((at, sum(dots) / len(dots), dots))
     return line

@@ -167,6 +167,19 @@ def outdated(study: Study, out: pathlib.Path) -> list[str]:
     return [cell.name for cell, found in there if found and not _of_its_steps(cell, found)]
 
 
+def incomplete(study: Study, out: pathlib.Path) -> dict[str, list[str]]:
+    """Of cells that count as done the figures that they lack, by cell; see :func:`kept`."""
+    lacking = {}
+    for cell in study.cells:
+        result = _result(cell, out)
+        if result and _of_its_steps(cell, result):
+            lacking[cell.name] = [
+                measure.told for name, measure in study.measures.items()
+                if cell.step(measure.kind) is not None and name not in result["figures"]
+            ]  # fmt: skip
+    return {name: told for name, told in lacking.items() if told}
+
+
 def values(
     found: dict[str, dict[int, dict[str, Any]]], variant: str, name: str, seeds: Sequence[int]
 ) -> list[float]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pv_vae_jax.analysis import analyse, finding, showing
+from pv_vae_jax.analysis import analyse, drawing, finding, showing
 from pv_vae_jax.analysis.analyse import Setup
 from pv_vae_jax.data import video_files
 from pv_vae_jax.data.clips import ClipError
@@ -184,6 +184,39 @@ def test_a_killed_analysis_goes_on(tmp_path, monkeypatch, never):
     monkeypatch.setattr(analyse.finding, "write", keep)
     never()  # rows of all videos are there: nothing but figures is made
     assert set(analysed(tmp_path, only=("pca", "ltd"))) == {"pca", "ltd"}
+
+
+def test_the_rows_of_a_video_are_made_again_where_its_file_is_another_one(tmp_path, monkeypatch):
+    files, made, row = {}, [], analyse.TemporalDistance.row
+    videos = [
+        dataclasses.replace(video, file=lambda key=video.key: files.get(key, "as it was"))
+        for video in Setup(USED, {}, "").videos[:3]
+    ]
+    monkeypatch.setattr(analyse.videos, "of_datasets", lambda *_: videos)
+    monkeypatch.setattr(
+        analyse.TemporalDistance,
+        "row",
+        lambda self, look, i: (made.append(look.videos[i].key), row(self, look, i))[1],
+    )
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(analyse.finding, "write", killed)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            analysed(tmp_path, only=["ltd"])
+    assert made == [video.key for video in videos]
+    files[videos[1].key] = "another"
+    with pytest.raises(KeyboardInterrupt):
+        analysed(tmp_path, only=["ltd"])
+    assert made == [*(video.key for video in videos), videos[1].key]
+
+
+def test_a_finding_without_correlations_is_drawn_without_them(tmp_path):
+    pytest.importorskip("matplotlib")
+    found = finding.Finding("pca", {"label": "still"}, {}, {}, {})
+    assert drawing.draw(tmp_path, [found]) == ["pca.png", "pca.svg"]
 
 
 def test_a_video_that_cannot_be_decoded_is_listed_and_the_next_one_taken(tmp_path):

@@ -260,3 +260,13 @@ def test_a_run_that_is_named_twice_is_one(place):
     once = report_sources.read([place / "g0"])
     twice = report_sources.read([place / "g0", place / "g0"])
     assert len(once.runs) == len(twice.runs) == 1
+
+
+def test_findings_within_the_folder_of_a_run_are_found(place, tmp_path):
+    shutil.copytree(place / "g0", tmp_path / "run")
+    shutil.copytree(place / "findings", tmp_path / "run" / "findings")
+    within = report_sources.read([tmp_path / "run"])
+    beside = report_sources.read([place / "findings"])
+    assert len(within.runs) == 1 and len(within.findings) == len(beside.findings) > 0
+    alone = report_sources.read([place / "g0"])
+    assert len(within.results) == len(alone.results)  # its own evaluation is read once

@@ -42,6 +42,13 @@ def test_a_run_that_is_as_good_at_half_of_the_steps_needs_half_of_the_training(t
         assert (tmp_path / "out" / f"convergence.{ending}").stat().st_size > 100
 
 
+def test_a_run_that_is_as_good_when_it_is_first_measured_needs_at_most_that(tmp_path, capsys):
+    slow = run_of(tmp_path / "slow", {100: 80.0, 400: 40.0})
+    fast = run_of(tmp_path / "fast", {100: 30.0, 400: 10.0})
+    door.main(["convergence", str(slow), str(fast)])
+    assert "| fast | 10.00 at 400 | at most 100 steps | at least 75% |" in capsys.readouterr().out
+
+
 def test_runs_in_folders_of_one_name_are_told_apart(tmp_path):
     runs = [run_of(tmp_path / name / "run", {100: 80.0}) for name in "ab"]
     assert [each.name for each in convergence.compared(runs)] == list(map(str, runs))

@@ -25,7 +25,7 @@ def test_the_errors_are_those_of_the_withheld_frames_by_hand():
          "repeat": 100}
     )  # fmt: skip
     figures = extension.figures([found.errors(1), found.errors(1)])
-    assert figures["mean"].relative()[0] == pytest.approx(-0.96)
+    assert figures["mean"].relative == pytest.approx(-0.96)
     table = extension.text(figures, {"clips": 2, "frames": 5, "observe": 1, "samples": 2})
     assert "| flow, mean of the samples | 0.00025 | -96.0% [-96.0, -96.0] |" in table
 

@@ -91,6 +91,7 @@ def test_a_result_without_a_figure_of_the_study_is_read_off_its_steps_again(made
     assert results.kept(less, first, root, out) and not results.outdated(whole, out)
     assert not results.kept(whole, first, root, out)
     assert results.kept(whole, first, root / "elsewhere", out)  # where its steps are not
+    assert results.incomplete(whole, out) == {first.name: ["PSNR ↑"]}
     results.write(whole, first, root, out)
     assert results.kept(whole, first, root, out)
 
@@ -166,7 +167,7 @@ def test_a_study_is_drawn_with_its_rows_and_measures_as_text(made):
     assert (out / "s.svg").read_bytes() == svg
 
 
-def test_curves_go_through_the_means_of_the_rows_that_have_results(made):
+def test_curves_go_through_means_over_the_seeds_that_all_their_rows_have(made):
     pytest.importorskip("matplotlib")
     whole, _, out = made
     points = [(3, "plain", "fvd"), (6, "other", "fvd"), (12, "missing", "fvd")]
@@ -176,6 +177,6 @@ def test_curves_go_through_the_means_of_the_rows_that_have_results(made):
     (axis,) = figure.axes
     *dots, line = axis.lines
     assert (axis.get_title(), axis.get_xlabel()) == ("FVD ↓", "updates")
-    assert [list(each.get_ydata()) for each in dots] == [[10.0, 20.0, 30.0], [21.0, 33.0]]
-    assert (list(line.get_xdata()), list(line.get_ydata())) == ([3, 6], [20.0, 27.0])
+    assert [list(each.get_ydata()) for each in dots] == [[20.0, 30.0], [21.0, 33.0]]
+    assert (list(line.get_xdata()), list(line.get_ydata())) == ([3, 6], [25.0, 27.0])
     assert drawing.draw(drawn, results.read(whole, out), out) == ["s.svg", "s.png"]
