@@ -1,6 +1,7 @@
 """Writes the latents of a film of any length to disk; launch.decode makes a film of them."""
 
 import argparse
+import dataclasses
 
 from launch import door, models
 
@@ -58,8 +59,11 @@ def main(argv: list[str] | None = None) -> None:
         raise ValueError(f"{entry.path} cannot be used: {entry.reason}.")
     for note in folder.notes(vae.spec, form.of(entry)).values():
         print(f"note: {args.input} {note}.", file=sys.stderr)
+    about = {"model": model}
+    if args.tile:
+        about["tiles"] = dataclasses.asdict(vae.tiles)
     with tqdm.tqdm(total=form.of(entry)[0], unit="frame", disable=None) as bar:
-        told = films.encode(vae, entry, args.out, form, {"model": model}, bar.update)
+        told = films.encode(vae, entry, args.out, form, about, bar.update)
     film, shape = told["film"], vae.spec.latent_shape(*told["padded_to"])
     print(
         f"{args.out}: latents {list(shape)} of {film['frames']} frames of "

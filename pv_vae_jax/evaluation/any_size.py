@@ -150,10 +150,14 @@ def _padded_frames(
     frames: Iterable[np.ndarray], length: int, spec: LatentSpec
 ) -> Iterator[np.ndarray]:
     """``length`` frames uint8 ``[1, 1, H, W, 3]`` of valid size, the last one repeated."""
+    given = False
     for frame in itertools.islice(frames, length):
         last = _padded(frame[None], padded_shape((1, *frame.shape), spec))
         length -= 1
         yield last
+        given = True
+    if length and not given:
+        raise ValueError("a video has at least one frame, got none.")
     for _ in range(length):
         yield last
 

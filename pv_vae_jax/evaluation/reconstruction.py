@@ -91,12 +91,16 @@ def reconstruct_file(
       evaluation/any_size.py.
 
     Raises:
-      ClipError: the video is too short for the form, or cannot be decoded.
+      ClipError: the video is too short for the form, too long for the model, or cannot be decoded.
     """
     shape = form.of(entry)
     if form.observe is not None and shape[0] <= form.observe:
         reason = f"{shape[0]} frames: --observe {form.observe} leaves none to predict"
         raise ClipError(entry.path, reason)
+    try:
+        vae.spec.latent_shape(*any_size.padded_shape(shape, vae.spec))
+    except ValueError as error:  # it is longer than the model sees
+        raise ClipError(entry.path, str(error).rstrip(".")) from error
     tally = _Tally(pictures.evenly(shape[0]), form.observe)
     pieces = _pieces(vae, frames_of(entry, shape), shape[0], form.observe)
     withheld = {} if form.observe is None else {"prediction": form.observe}

@@ -13,6 +13,8 @@ import numpy as np
 
 from pv_vae_jax.core import rng
 
+BLOCK = 64  # latents added at once
+
 
 def noise(shape: tuple[int, ...], seed: int, indices: Sequence[int]) -> np.ndarray:
     """Equation (1): float32 ``[n, G, h, w, c]`` for latents of ``shape``."""
@@ -20,11 +22,11 @@ def noise(shape: tuple[int, ...], seed: int, indices: Sequence[int]) -> np.ndarr
     return np.stack(each).astype(np.float32)
 
 
-def gaussian(latents: np.ndarray, seed: int, indices: Sequence[int]) -> np.ndarray:
-    """Equation (2).
+def gaussian(latents: Sequence[np.ndarray], seed: int, indices: Sequence[int]) -> np.ndarray:
+    """Equation (2), in memory of the samples and of ``BLOCK`` latents.
 
     Args:
-      latents: normalised, ``[N, G, h, w, c]``, N at least 2.
+      latents: normalised, N of ``[G, h, w, c]``, N at least 2; each is read twice.
       seed: of the samples.
       indices: which samples.
 
@@ -37,7 +39,12 @@ def gaussian(latents: np.ndarray, seed: int, indices: Sequence[int]) -> np.ndarr
     count = len(latents)
     if count < 2:
         raise ValueError(f"a Gaussian is fitted to 2 latents or more, got {count}.")
-    mean = latents.mean(axis=0, dtype=np.float64)
-    flat = (latents - mean).reshape(count, -1) / np.sqrt(count - 1)
+    mean = sum(np.asarray(latents[n], np.float64) for n in range(count)) / count
     weights = [rng.host_generator(seed, "baseline", int(i)).standard_normal(count) for i in indices]
-    return (mean + (np.stack(weights) @ flat).reshape(-1, *mean.shape)).astype(np.float32)
+    shares = np.stack(weights) / np.sqrt(count - 1)
+    made = np.tile(mean.reshape(1, -1), (len(indices), 1))
+    for start in range(0, count, BLOCK):
+        numbers = range(start, min(start + BLOCK, count))
+        block = np.stack([latents[n] for n in numbers]) - mean
+        made += shares[:, start : start + BLOCK] @ block.reshape(len(numbers), -1)
+    return made.reshape(-1, *mean.shape).astype(np.float32)

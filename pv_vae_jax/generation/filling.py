@@ -95,11 +95,22 @@ def baseline(
     if kind == "noise":
         made = baselines.noise(kept.shape, seed, missing)
     else:
-        mean, std = np.asarray(vae.mean), np.asarray(vae.std)
-        every = np.stack([kept.record(j).mean.astype(np.float32) for j in range(len(kept))])
-        made = baselines.gaussian((every - mean) / std, seed, missing)
+        made = baselines.gaussian(_Normalised(kept, vae), seed, missing)
     for number, latents in zip(missing, made, strict=True):
         out.keep(number, latents)
+
+
+class _Normalised(Sequence):
+    """Means of kept latents, normalised, each read when it is asked for."""
+
+    def __init__(self, kept: Latents, vae: VideoVAE):
+        self._kept, self._mean, self._std = kept, np.asarray(vae.mean), np.asarray(vae.std)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __getitem__(self, n: int) -> np.ndarray:
+        return (self._kept.record(n).mean.astype(np.float32) - self._mean) / self._std
 
 
 def decode(
@@ -132,7 +143,9 @@ def decode(
     with _bar("videos", mine, missing) as bar:
         for start in range(0, len(missing), batch):
             numbers = missing[start : start + batch]
-            videos = drawing.decoded(vae, np.stack([drawn.read(i) for i in numbers]))
+            latents = [drawn.read(i) for i in numbers]
+            latents += latents[:1] * (min(batch, len(missing)) - len(numbers))  # one program
+            videos = drawing.decoded(vae, np.stack(latents))[: len(numbers)]
             for i, video in zip(numbers, videos, strict=True):
                 out.write_video(i, video, rate)
             bar.update(len(numbers))

@@ -9,13 +9,20 @@ stand in for latents that nobody encoded.
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from pv_vae_jax.core import trees
 from pv_vae_jax.models.video_vae import VideoVAE
 
 # Of the fields of all named models (zoo/registry.py) those that no latent depends on.
-_OTHERS = re.compile(r"decoder_|padding|pixel_padding|dtype$|remat$|scan$")
+_OTHERS = re.compile(r"decoder_|padding|pixel_padding|dtype$|remat$|scan$|max_groups$")
+
+
+def of_latents(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the fields of a named model those that its latents depend on, as JSON values."""
+    found = {name: value for name, value in fields.items() if not _OTHERS.match(name)}
+    return json.loads(json.dumps(found))
 
 
 def identity(vae: VideoVAE) -> dict[str, Any]:
@@ -25,10 +32,9 @@ def identity(vae: VideoVAE) -> dict[str, Any]:
       ``name`` and ``spec``, texts; ``fields``, by name; ``encoder``, the sha256 of every parameter
       under ``encoder/`` (path, shape, float32 bytes); ``mean`` and ``std``, lists of c numbers.
     """
-    fields = vae.config["fields"].items()
     found = {
         "name": vae.config["name"],
-        "fields": {name: value for name, value in fields if not _OTHERS.match(name)},
+        "fields": of_latents(vae.config["fields"]),
         "spec": str(vae.spec),
         "encoder": trees.digest(trees.partition(vae.params, "^encoder/")[0]),
         "mean": vae.mean.tolist(),
@@ -57,8 +63,9 @@ def _difference(wanted: dict[str, Any], found: dict[str, Any]) -> str:
     """The first part of equation (1) that differs, in words; "" for none."""
     if wanted["name"] != found["name"]:
         return f"by another model: {found['name']}, not {wanted['name']}"
-    for name in sorted(wanted["fields"].keys() | found["fields"].keys()):
-        ours, theirs = wanted["fields"].get(name), found["fields"].get(name)
+    ours_all, theirs_all = (of_latents(each["fields"]) for each in (wanted, found))
+    for name in sorted(ours_all.keys() | theirs_all.keys()):  # an older one may tell of more
+        ours, theirs = ours_all.get(name), theirs_all.get(name)
         if ours != theirs:
             return f"by another {wanted['name']}: its {name} is {theirs}, not {ours}"
     if wanted["spec"] != found["spec"]:

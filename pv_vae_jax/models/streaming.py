@@ -110,7 +110,9 @@ def _ended(chunks: Iterable[jax.Array]) -> Iterator[jax.Array]:
 def _bounded(spec: LatentSpec, chunks: Iterable[jax.Array], frames: int) -> Iterator[jax.Array]:
     """The same chunks, each latent step ``frames`` long; ValueError beyond ``spec.max_groups``."""
     groups = 0
-    for chunk in chunks:
+    for number, chunk in enumerate(chunks):
+        if not chunk.shape[1]:
+            raise ValueError(f"chunk {number} of a stream is empty: hand over what there is.")
         groups += -(-chunk.shape[1] // frames)
         spec.check_length(groups)
         yield chunk

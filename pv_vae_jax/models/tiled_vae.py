@@ -81,6 +81,7 @@ class TiledVAE(VideoVAE):
         return self._run("posterior", video, _whole)[0]
 
     def _decoded(self, raw: jax.Array) -> np.ndarray:
+        self.spec.check_length(raw.shape[1])
         return self._run("decode_raw", raw, _whole)[0]
 
     @staticmethod

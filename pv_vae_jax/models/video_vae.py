@@ -139,7 +139,10 @@ class VideoVAE:
             yield self._normalise(posterior.mean)
 
     def decode_stream(self, chunks: Iterable[Any]) -> Iterator[jax.Array]:
-        """Video of chunks of normalised latents, any number of latents each."""
+        """Video of chunks of normalised latents, 1 or more latents each.
+
+        Where ``spec.streaming`` is "reference_chunks" as many as :meth:`encode_stream` gives.
+        """
         raw = (self._raw(self._check_latents(chunk)) for chunk in chunks)
         for video in streaming.decode_stream(self.module, self.params, raw, self._step):
             yield video.clip(-1, 1)

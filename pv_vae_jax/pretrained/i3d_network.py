@@ -7,7 +7,9 @@
     logits     mean over t of (W mean_{t, t+1, h, w} x + b), the mean first                 (3)
 
 Every convolution but that of (3) ends in a ReLU; convolutions and maxima have TensorFlow's SAME
-padding (space_time.py).  In (1) the three convolutions that read the same input are one.
+padding (space_time.py); ports to PyTorch that pad maxima by a fixed amount (hassony2's) pool other
+frames where their number is odd, as 9 of 17 are.  In (1) the three convolutions that read the same
+input are one.
 Reference: Carreira and Zisserman, "Quo vadis, action recognition? A new model and the Kinetics
 dataset", CVPR 2017.
 """

@@ -133,7 +133,7 @@ def _read_legacy(file: BinaryIO) -> Any:
 
 def _check_name(path: pathlib.Path) -> None:
     digits = re.search(r"-([0-9a-f]{8,64})$", path.stem)
-    if digits is None:
+    if digits is None or digits[1].isdecimal():  # a date, or a number of updates
         return
     found = storage.sha256(path)
     if not found.startswith(digits[1]):

@@ -6,8 +6,6 @@ which they are taken as kept.
 
 from typing import Any
 
-import numpy as np
-
 from pv_vae_jax.models.generator import LatentForm
 from pv_vae_jax.training.generator_latents import clip_form
 from pv_vae_jax.training.generator_run import GeneratorRun
@@ -38,6 +36,6 @@ def described(config: dict[str, Any], dtype: str = "bfloat16") -> GeneratorRun:
     except ValueError as error:
         raise ValueError(f"config.stages: {error}") from error
     known = {"name": name, "spec": str(module.spec)}
-    for part, values in zip(("mean", "std"), registry.statistics(name, module), strict=True):
-        known[part] = np.asarray(values).tolist()
+    for part, values in zip(("mean", "std"), registry.statistics(name), strict=True):
+        known[part] = values.tolist()
     return GeneratorRun.of(config, LatentForm(known, shape, dtype=dtype))

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import flax.linen as nn
+import numpy as np
 
 from pv_vae_jax.core import fields as named_fields
 from pv_vae_jax.core.precision import compute_dtype
 from pv_vae_jax.interface import LatentSpec
-from pv_vae_jax.models import padding
+from pv_vae_jax.models import identity, padding
 from pv_vae_jax.models.pv_vae import PVVAE
 from pv_vae_jax.zoo.torch_weights import Entry
 
@@ -40,6 +41,8 @@ class Baseline:
       build: the module of such fields, by keyword.
       mean: latent mean of the published weights, ``[c]``.
       std: latent standard deviation, ``[c]``.
+      variants: others with published weights: the fields that differ, the mean and the standard
+        deviation of all their channels.
       layouts: name of a published layout ("official", "diffusers") to the function of the fields
         that lists its tensors.
       ignored: regular expressions of names in its files that hold nothing of the model.
@@ -51,6 +54,21 @@ class Baseline:
     std: tuple[float, ...]
     layouts: Mapping[str, Callable[[Fields], Iterable[Entry]]]
     ignored: tuple[str, ...] = ()
+    variants: tuple[tuple[Fields, float, float], ...] = ()
+
+    def statistics(self, fields: Fields) -> tuple[np.ndarray, np.ndarray]:
+        """Latent mean and std ``[c]`` of the published weights of a model of such fields.
+
+        0 and 1 where there are none: where a field that latents depend on is another one.
+        """
+        wanted = identity.of_latents(fields)
+        if wanted == identity.of_latents(self.fields):
+            return np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
+        ones = np.ones(fields["channels"], np.float32)
+        for changes, mean, std in self.variants:
+            if wanted == identity.of_latents({**self.fields, **changes}):
+                return np.float32(mean) * ones, np.float32(std) * ones
+        return 0 * ones, ones
 
 
 def compose(

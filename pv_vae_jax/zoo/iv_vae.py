@@ -271,5 +271,10 @@ BASELINES: dict[str, Baseline] = {
         mean=(-0.0483,) * 16,
         std=(1 / 0.7619,) * 16,
         layouts={"official": official},
+        variants=(
+            ({"width": 64}, -0.1553, 1 / 0.9697),
+            ({"width": 64, "channels": 8}, -0.0322, 1 / 1.0940),
+            ({"width": 64, "channels": 4}, 0.1250, 1 / 1.3196),
+        ),
     )
 }

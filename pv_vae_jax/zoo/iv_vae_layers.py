@@ -24,6 +24,7 @@ import jax.numpy as jnp
 
 from pv_vae_jax.core.precision import compute_dtype
 from pv_vae_jax.layers.attention import FrameAttention
+from pv_vae_jax.layers.blocks import SMALLEST
 from pv_vae_jax.layers.causal_conv import CausalConv3D, initial_kernel, is_streaming
 from pv_vae_jax.layers.convolution import causal_conv3d
 from pv_vae_jax.layers.ordered_sum import ordered_sum
@@ -129,7 +130,8 @@ class HalvesNorm(nn.Module):
         scale = self.param("scale", nn.initializers.ones, x.shape[-1:])
         halves = x.astype(jnp.float32).reshape(*x.shape[:-1], 2, -1)
         square = ordered_sum(halves * halves)
-        y = halves * jax.lax.rsqrt(jnp.maximum(square, 1e-24)) * halves.shape[-1] ** 0.5
+        halves = jnp.where(square > SMALLEST, halves, jax.lax.stop_gradient(halves))
+        y = halves * jax.lax.rsqrt(jnp.maximum(square, SMALLEST)) * halves.shape[-1] ** 0.5
         y = y * scale.reshape((1,) * (x.ndim - 1) + (2, -1))
         return y.reshape(x.shape).astype(compute_dtype(self.dtype))
 

@@ -12,6 +12,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from pv_vae_jax.core import fields as named_fields
 from pv_vae_jax.core import rng, trees
@@ -78,13 +79,17 @@ def describe(name: str, **overrides: Any) -> Description:
     return Description(name, module.spec, trees.count(params), trees.table(params))
 
 
-def statistics(name: str, module: nn.Module) -> tuple[jax.Array, jax.Array]:
-    """Latent mean and std ``[c]``: those of the published weights; 0 and 1 where there are none."""
-    channels = module.spec.channels
-    known = BASELINES.get(name)
-    if known is None or len(known.mean) != channels:  # narrower ones have no published weights
-        return jnp.zeros(channels), jnp.ones(channels)
-    return jnp.asarray(known.mean, jnp.float32), jnp.asarray(known.std, jnp.float32)
+def statistics(name: str, **overrides: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Latent mean and std ``[c]`` of the published weights; 0 and 1 where there are none.
+
+    Raises:
+      ValueError: no such name or field; the message lists those that exist.
+    """
+    known = fields(name, **overrides)
+    if name in BASELINES:
+        return BASELINES[name].statistics(known)
+    channels = known["channels"]
+    return np.zeros(channels, np.float32), np.ones(channels, np.float32)
 
 
 def initial(module: nn.Module, key: jax.Array) -> trees.Tree:
@@ -117,7 +122,7 @@ def create(name: str, seed: int = 0, **overrides: Any) -> VideoVAE:
     module = build(name, **overrides)
     params = jax.jit(functools.partial(initial, module))(rng.stream_key(seed, "init"))
     config = {"name": name, "fields": fields(name, **overrides)}
-    return VideoVAE(module, params, *statistics(name, module), config)
+    return VideoVAE(module, params, *statistics(name, **overrides), config)
 
 
 def from_reference(name: str, weights: str | os.PathLike, **overrides: Any) -> VideoVAE:
@@ -142,7 +147,7 @@ def from_reference(name: str, weights: str | os.PathLike, **overrides: Any) -> V
     leaves = checkpoints.read(weights, name, config["fields"], shapes(module), BASELINES)
     leaves = with_paddings(module, leaves)
     params = trees.unflatten({path: jnp.asarray(leaf) for path, leaf in leaves.items()})
-    return VideoVAE(module, params, *statistics(name, module), config)
+    return VideoVAE(module, params, *statistics(name, **overrides), config)
 
 
 def to_reference(path: str | os.PathLike, vae: VideoVAE, layout: str) -> None:

@@ -105,3 +105,8 @@ def test_a_prediction_looks_at_the_observed_frames_alone(vae, video):
 def test_an_observed_count_that_is_no_whole_group_is_refused(vae, video):
     with pytest.raises(ValueError, match=r"1 \+ 4n frames, got 6: cut to 5 or pad to 9"):
         any_size.predict(vae, video, observe=6)
+
+
+def test_a_video_of_no_frames_is_a_sentence():
+    with pytest.raises(ValueError, match="a video has at least one frame, got none"):
+        list(any_size.stream(LastOfEachGroup(FORMS["none"]), iter([]), 5))

@@ -11,6 +11,7 @@ from pv_vae_jax.data import codecs, manifest, video_files
 from pv_vae_jax.evaluation import any_size, folder, held_out
 from pv_vae_jax.evaluation.reconstruction import Form
 from pv_vae_jax.metrics import fidelity
+from pv_vae_jax.models.video_vae import VideoVAE
 
 
 @pytest.fixture
@@ -49,6 +50,17 @@ def test_good_films_are_done_and_bad_ones_named_once(vae, films, tmp_path, capsy
     made = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*g*"))
     assert made == ["a.mp4/strip.png", "deeper/b.mp4/strip.png"]
     json.dumps(report, allow_nan=False)
+
+
+def test_a_film_that_is_too_long_for_the_model_is_named_and_the_others_are_done(
+    vae, films, tmp_path
+):
+    spec = dataclasses.replace(vae.spec, max_groups=2)
+    short = VideoVAE(vae.module.clone(spec=spec), vae.params, vae.mean, vae.std, vae.config)
+    report = run(short, films, tmp_path / "out")
+    reasons = {each["file"]: each["reason"] for each in report["skipped"]}
+    assert "sees all of a clip at once" in reasons["a.mp4"]
+    assert [video["file"] for video in report["videos"]] == ["short.mp4"]
 
 
 def test_figures_are_those_of_the_decoded_film(vae, films, tmp_path):

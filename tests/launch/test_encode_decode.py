@@ -140,6 +140,10 @@ def test_large_frames_are_tiled_by_a_flag_and_the_report_says_so(files, tmp_path
     assert np.abs(one - other).max() < 1e-5 * np.abs(other).max()
     run(encode, files, files / "a.mp4", tmp_path / "blended.npz", *tiles, "--blend")
     assert np.abs(np.load(tmp_path / "blended.npz")["latents"] - other).max() > 1e-3
+    told = [latent_films.opened(tmp_path / f"{name}.npz") for name in ("tiled", "blended", "whole")]
+    for latents, blended in zip(told, (False, True, None), strict=True):
+        with latents as known:
+            assert known.about.get("tiles", {}).get("blended") == blended
     run(decode, files, tmp_path / "tiled.npz", tmp_path / "a.mp4", "--tile", "48x48", "--blend")
     run(reconstruct, files, files / "a.mp4", tmp_path / "out", *tiles)
     report = json.loads((tmp_path / "out" / "metrics.json").read_text())

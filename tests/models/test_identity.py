@@ -31,6 +31,7 @@ OTHERS = {
     "dtype": "bfloat16",
     "remat": "block",
     "scan": True,
+    "max_groups": 65,
 }
 
 
@@ -123,6 +124,13 @@ def test_another_decoder_padding_or_compute_type_has_the_same_identity():
     for vae in same:
         assert identity.identity(vae) == wanted
         identity.check(wanted, identity.identity(vae), "latents")
+
+
+def test_how_long_clips_may_be_is_no_part_of_it_nor_was_it_where_older_latents_tell_it():
+    wanted = identity.identity(made())
+    older = wanted | {"fields": wanted["fields"] | {"max_groups": 33}}
+    identity.check(wanted, older, "latents")
+    assert "max_groups" not in identity.of_latents({"max_groups": 65, "window": 0})
 
 
 def refusal(vae):

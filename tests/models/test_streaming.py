@@ -51,6 +51,12 @@ def test_a_chunk_that_does_not_fit_is_refused_with_a_sentence(model, chunks, sen
         list(streaming.encode_stream(*model, chunks))
 
 
+def test_an_empty_chunk_of_latents_is_refused(model):
+    for steps in ((0,), (2, 0, 1)):
+        with pytest.raises(ValueError, match=f"chunk {steps.index(0)} of a stream is empty"):
+            list(streaming.decode_stream(*model, latents(*steps)))
+
+
 def latents(*steps):
     return [np.zeros((1, count, 1, 1, 4), np.float32) for count in steps]
 

@@ -191,6 +191,14 @@ def test_tiles_and_split_clips_are_not_mixed(vae):
             again()
 
 
+def test_a_clip_that_is_too_long_for_the_model_is_so_in_tiles_too():
+    module = tiny.hybrid(window=0, max_groups=2)
+    vae = VideoVAE(module, tiny.params(module), np.zeros(4), np.ones(4), {})
+    tiled = pv.tile(vae, 64, 64, blended=True)
+    with pytest.raises(ValueError, match="up to 2 "):
+        tiled.decode(np.zeros((1, 3, 6, 4, 4), np.float32))
+
+
 def test_any_model_may_be_blended(clip):
     module = tiny.LinearVAE()
     params = jax.jit(module.init)(jax.random.key(0), clip[:, :, :16, :16])["params"]

@@ -96,6 +96,9 @@ def test_a_name_that_carries_a_checksum_is_held_to_it(tmp_path):
     bad = flipped(path, tmp_path, -3, name=good.name)  # in the values: the format cannot notice
     with pytest.raises(ValueError, match=f"its name promises {digits}"):
         torch_files.read(bad)
+    dated = tmp_path / "weights-20250131.pth"
+    shutil.copy(path, dated)
+    assert "whole" in torch_files.read(dated)
 
 
 def test_a_tree_that_calls_something_else_is_refused_before_the_call(tmp_path):

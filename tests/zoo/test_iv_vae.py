@@ -127,6 +127,30 @@ def test_published_latents_are_shifted_and_scaled():
     np.testing.assert_allclose(ours, 0.7619 * (raw + 0.0483), rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("fields", "scale", "shift"),
+    [
+        ({}, 0.7619, -0.0483),
+        ({"padding": "token", "dtype": "bfloat16", "multipliers": [1, 2, 4, 4]}, 0.7619, -0.0483),
+        ({"width": 64}, 0.9697, -0.1553),
+        ({"width": 64, "channels": 8}, 1.0940, -0.0322),
+        ({"width": 64, "channels": 4}, 1.3196, 0.1250),
+        ({"width": 32}, 1.0, 0.0),  # nothing is published
+    ],
+)
+def test_each_published_size_has_its_own_statistics(fields, scale, shift):
+    mean, std = registry.statistics("iv_vae", **fields)
+    channels = fields.get("channels", 16)
+    np.testing.assert_allclose((2.0 - mean) / std, np.full(channels, scale * (2 - shift)), 1e-6)
+
+
+def test_latents_of_zeros_have_a_gradient_that_is_finite():
+    norm = iv_vae_layers.HalvesNorm()
+    slope = jax.grad(lambda x: norm.apply({"params": {"scale": jnp.ones(8)}}, x).sum())
+    assert np.abs(slope(jnp.zeros((1, 1, 1, 2, 8)))).max() == 0
+    assert np.isfinite(slope(jnp.ones((1, 1, 1, 2, 8)))).all()
+
+
 PLANS = pytest.mark.parametrize(
     "groups", [(1, 2, 2), pytest.param((2, 1, 1, 1), marks=pytest.mark.slow)], ids=str
 )
