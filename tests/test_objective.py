@@ -37,6 +37,29 @@ def value_and_gradient(module, withheld, params, batch):
     return (total / examples, report), gradient
 
 
+def test_the_posterior_is_sampled_with_noise_of_its_own_stream_and_padding_with_another(
+    module, params
+):
+    gaussian = tiny.module(**(tiny.SHALLOW | {"padding": "gaussian"}))
+    batch, variables = tiny.batch(withheld=(1, 2)), {"params": params}
+    variables["params"] = {k: v for k, v in params.items() if k != "padding"}
+
+    @jax.jit
+    def both(variables):
+        _, found, posterior = objective.predict(gaussian, variables["params"], batch, keys(), 0)
+        shape = (3, *posterior.mean.shape[2:])
+        noise, pads = (
+            rng.latent_noise(key, batch.index, shape[0], shape[1:])
+            for key in (keys().latent, keys().padding)
+        )
+        latents = posterior.mean + jnp.exp(posterior.logvar / 2) * noise
+        latents = jnp.where(batch.observed[..., None], latents, pads)
+        return found, gaussian.apply(variables, latents, method="decode_raw")
+
+    found, wanted = both(variables)
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
 @pytest.mark.parametrize("withheld", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_mask_and_slice_agree(module, params, withheld):
     mask_and_slice_agree(module, params, withheld)

@@ -15,7 +15,7 @@ from launch.compile import programs
 from pv_vae_jax.costs import flops
 from pv_vae_jax.data.buckets import Bucket
 from pv_vae_jax.sharding import mesh as meshes
-from pv_vae_jax.training import ahead, placement, restore
+from pv_vae_jax.training import ahead, beginning, placement
 from pv_vae_jax.training.ahead import Ahead
 from pv_vae_jax.training.generator_run import GeneratorRun
 
@@ -74,7 +74,7 @@ def training(run: GeneratorRun, mesh: jax.sharding.Mesh) -> Step:
         index=np.arange(count, dtype=np.uint32),
         label=_labels(count, run.module.classes),
     )
-    state = meshes.to_host(restore.begin(run, placed, None))
+    state = meshes.to_host(beginning.begin(run, placed, None))
     return Step(program, (state, batch, None), carries=True)
 
 

@@ -63,7 +63,7 @@ class StageStep:
         from pv_vae_jax.costs import flops
         from pv_vae_jax.data.batch import Batch
         from pv_vae_jax.sharding import mesh as meshes
-        from pv_vae_jax.training import placement, restore, vae_step
+        from pv_vae_jax.training import beginning, placement, vae_step
         from pv_vae_jax.training.vae_run import VAERun
 
         stages = config["stages"] | {name: config["stages"][name] | {"init_from": ""}}
@@ -83,7 +83,7 @@ class StageStep:
         self._batch = meshes.put_batch(mesh, batch)
         self._lpips = meshes.put_replicated(mesh, run.constants(stage))
         placed = placement.of(run, stage, mesh)
-        self.state = restore.begin(run, placed, None)
+        self.state = beginning.begin(run, placed, None)
         step = vae_step.compiled(
             vae_step.Networks(run.module, run.discriminator),
             stage,

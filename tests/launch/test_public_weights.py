@@ -14,7 +14,7 @@ from pv_vae_jax.checkpoint import export
 from pv_vae_jax.core import trees
 from pv_vae_jax.data import video_files
 from pv_vae_jax.sharding import mesh as meshes
-from pv_vae_jax.training import placement, restore
+from pv_vae_jax.training import beginning, placement
 from pv_vae_jax.training.vae_run import VAERun
 from pv_vae_jax.zoo import registry
 
@@ -99,7 +99,7 @@ def test_predictive_training_starts_from_a_public_checkpoint_with_a_fresh_token(
     assert run.stages[0].withholding.way == "slice" and run.stages[0].name == "predictive"
     mesh = meshes.make_mesh()
     placed = placement.of_state(run.stages[0], mesh, placement.shapes(run, run.stages[0]))
-    state = restore.begin(run, placed, None)
+    state = beginning.begin(run, placed, None)
     found = leaves(state.params)
     token = found.pop("padding/token")
     assert token.shape == (16,) and np.abs(token).max() > 0

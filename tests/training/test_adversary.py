@@ -9,6 +9,7 @@ import pytest
 
 from pv_vae_jax import objective
 from pv_vae_jax.core import rng, trees
+from pv_vae_jax.losses import adversarial, pixel_terms
 from pv_vae_jax.models import discriminators
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import adversary as adversaries
@@ -196,6 +197,89 @@ def test_predicted_frames_are_shown_to_the_discriminator_only_on_demand(networks
     assert not np.any(hidden[0, 5:]) and not np.any(hidden[1, 1:])
     assert np.any(hidden[0, :5]) and np.any(hidden[1, :1])
     assert np.all(np.abs(shown).max(axis=(2, 3, 4)) > 0)
+
+
+def cut_of(networks, seen):
+    """A reconstruction and its clip, as objective.py hands them to the discriminator."""
+    random = np.random.default_rng(1)
+    target, video = random.uniform(-1, 1, (2, 4, 9, 16, 16, 3)).astype(np.float32)
+    return pixel_terms.Cut(target=target, video=video, seen=seen)
+
+
+SEEN = jnp.ones((4, 9, 1, 1), bool)
+
+
+@pytest.mark.parametrize("loss", ["hinge", "non_saturating"])
+@pytest.mark.parametrize("penalty", [False, True])
+def test_the_discriminator_descends_its_loss_written_out(networks, loss, penalty):
+    settings = stage_of(loss=loss, lecam=0.3, r1=2.0, r1_every=4).adversarial
+    adversary = begin(networks, stage_of()).adversary
+    averages = adversarial.Averages(jnp.array([0.4]), jnp.array([-0.2]))
+    adversary, cut = adversary.replace(averages=averages), cut_of(networks, SEEN)
+
+    def total(params):
+        def logits(video):
+            return DISCRIMINATOR.apply(adversary.variables | {"params": params}, video)
+
+        real, fake = logits(cut.target), logits(cut.video)
+        value = jnp.mean(adversarial.for_discriminator(loss, real, fake))
+        value += 0.3 * jnp.mean(adversarial.lecam(real, fake, averages))
+        return value + penalty * 4 * 2.0 * jnp.mean(adversarial.r1(logits, cut.target))
+
+    wanted = jax.jit(jax.grad(total))(adversary.params)
+    found, report, means = jax.jit(
+        lambda a: adversaries.gradient(DISCRIMINATOR, a, settings, penalty, cut)
+    )(adversary)
+    for left, right in zip(*map(jax.tree.leaves, (found, wanted)), strict=True):
+        np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-6)
+    assert ("r1" in report) == penalty
+    steps = jax.tree.map(lambda p, g: p - 1e-3 * g, adversary.params, found)
+    assert total(steps) < total(adversary.params)
+    real, fake = (DISCRIMINATOR.apply(adversary.variables, v) for v in (cut.target, cut.video))
+    np.testing.assert_allclose(means.real, [np.mean(real[0])], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(means.fake, [np.mean(fake[0])], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["hinge", "non_saturating"])
+def test_the_generator_wants_what_it_makes_to_look_real(networks, loss):
+    settings, variables = stage_of(loss=loss).adversarial, networks[1]
+    video = cut_of(networks, SEEN).video
+    judge = adversaries.generator_loss(DISCRIMINATOR, variables, settings)
+    wanted = adversarial.for_generator(loss, DISCRIMINATOR.apply(variables, video))
+    np.testing.assert_allclose(judge(video, SEEN), wanted, rtol=1e-5)
+    slope = jax.jit(jax.grad(lambda v: judge(v, SEEN).sum()))(video)
+    logits = [DISCRIMINATOR.apply(variables, v)[0].mean() for v in (video, video - slope)]
+    assert logits[1] > logits[0]
+
+
+def test_the_discriminator_is_not_shown_withheld_frames_that_it_should_not_see(networks):
+    seen = (jnp.arange(9)[None] < jnp.array([[5], [1], [9], [5]]))[:, :, None, None]
+    cut, adversary = cut_of(networks, seen), begin(networks, stage_of()).adversary
+    garbled = pixel_terms.Cut(
+        target=jnp.where(seen[..., None], cut.target, 7.0),
+        video=jnp.where(seen[..., None], cut.video, -7.0),
+        seen=seen,
+    )
+
+    def found(see_withheld, cut):
+        settings = stage_of(see_withheld=see_withheld).adversarial
+
+        @jax.jit
+        def gradient(target, video):
+            shown = pixel_terms.Cut(target=target, video=video, seen=seen)
+            return adversaries.gradient(DISCRIMINATOR, adversary, settings, False, shown)
+
+        return gradient(cut.target, cut.video)
+
+    real, fake = (
+        DISCRIMINATOR.apply(adversary.variables, adversarial.hide(video, seen))
+        for video in (cut.target, cut.video)
+    )
+    places = adversarial.visible(real, seen)  # nor do logits of such frames count
+    wanted = jnp.mean(adversarial.for_discriminator("hinge", real, fake, places))
+    assert float(found(False, cut)[1]["discriminator"][0]) == pytest.approx(float(wanted), rel=1e-5)
+    assert same(found(False, cut), found(False, garbled))
+    assert not same(found(True, cut), found(True, garbled))
 
 
 def test_the_penalty_is_lazy_and_comes_every_nth_update_from_the_start(networks):

@@ -1,5 +1,6 @@
 """Programs are compiled before they are needed, and are those of the step's own batch."""
 
+import dataclasses
 import threading
 
 import jax
@@ -9,7 +10,7 @@ from pv_vae_jax.data import sources
 from pv_vae_jax.data.pipeline import TrainingData
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import placement, programs
-from pv_vae_jax.training.stages import Optimizer, Stage, StageData
+from pv_vae_jax.training.stages import Adversarial, Optimizer, Stage, StageData
 from pv_vae_jax.training.vae_run import VAERun
 from pv_vae_jax.withholding import Withholding
 from tests import tiny
@@ -82,3 +83,14 @@ def test_nothing_beyond_the_last_step_is_compiled(made):
     found.at(0)
     found.close()
     assert len(compiled) == 1
+
+
+def test_the_gan_and_its_penalty_are_in_the_programs_of_their_steps(made):
+    run, stage, *_ = made
+    settings = Adversarial(start=2, r1=1.0, r1_every=3)
+    stage = dataclasses.replace(stage, weights={"mse": 1.0, "gan": 0.5}, adversarial=settings)
+    found = [run.program(stage, data_of(stage), step)[0] for step in range(7)]
+    assert [each.gan for each in found] == [False, False, True, True, True, True, True]
+    assert [each.penalty for each in found] == [False, False, True, False, False, True, False]
+    without = dataclasses.replace(stage, weights={"mse": 1.0})
+    assert not run.program(without, data_of(stage), 2)[0].gan

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from pv_vae_jax.data import video_files
+from pv_vae_jax.data import clips, video_files
 from pv_vae_jax.evaluation import during_training
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import beginning, placement, stage_loop, workdir
@@ -56,6 +56,22 @@ def test_a_stage_from_the_folder_of_a_run_goes_on_with_its_discriminator(kept):
     found = begun(run_of(), folder).adversary.params
     jax.tree.map(np.testing.assert_array_equal, found, before.adversary.params)
     assert not begun(run_of(gan=False), folder).adversary
+
+
+def test_a_discriminator_goes_on_from_stage_to_stage(kept):
+    run, before = run_of(), kept[1]
+    found = jax.device_get(beginning.begin(run, placed_of(run), before)).adversary.params
+    jax.tree.map(np.testing.assert_array_equal, found, before.adversary.params)
+
+
+def test_clips_are_drawn_as_the_stage_says_and_otherwise_in_each_stage():
+    run = run_of()
+    form = dataclasses.replace(run.stages[0].data, strides=(1, 2), flip=0.25, reversal=0.75)
+    stage = dataclasses.replace(run.stages[0], data=form)
+    data = run.training_data(stage)
+    assert data.augment == clips.Augment(strides=(1, 2), flip=0.25, reversal=0.75)
+    other = run.training_data(dataclasses.replace(stage, name="later"))
+    assert data.element(0)["video"].sum() != other.element(0)["video"].sum()
 
 
 def test_a_damaged_checkpoint_is_named(kept, tmp_path):

@@ -1,12 +1,14 @@
 """One update: what moves, what keeps its bits, what is counted."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from pv_vae_jax.core import trees
+from pv_vae_jax.core import rng, trees
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import optimizers, vae_step
 from pv_vae_jax.training import state as states
@@ -23,7 +25,7 @@ def stage_of(trainable=".*", **optimizer):
         withholding=Withholding(way="mask"),
         weights={"mse": 1.0, "difference": 1.0},
         trainable=trainable,
-        optimizer=Optimizer(learning_rate=1e-2, warmup=1, ema=0.5, **optimizer),
+        optimizer=Optimizer(learning_rate=1e-2, warmup=1, ema=0.75, **optimizer),
     )
 
 
@@ -74,9 +76,31 @@ def test_an_update_is_adamw_with_the_schedule_and_the_ema(params, whole):
     assert float(report["learning_rate"][0]) == pytest.approx(1e-2)
     for path, new in trees.flatten(second.params).items():
         old, ema = trees.flatten(params)[path], trees.flatten(second.ema)[path]
-        np.testing.assert_allclose(ema, (old + new) / 2, atol=1e-7)
+        np.testing.assert_allclose(ema, 0.75 * old + 0.25 * new, atol=1e-7)
         assert np.abs(new - old).max() < 0.011 * np.sqrt(2)  # Adam's second step is at most lr
     assert int(second.step) == 2 and int(second.skipped) == 0
+
+
+def test_what_a_stage_and_a_program_say_reaches_the_objective(params, monkeypatch):
+    stage = dataclasses.replace(stage_of(), withholding=Withholding(way="mask", loss="withheld"))
+    told = []
+
+    def asked(module, trainable, frozen, batch, weights, keys, withheld, judges, loss):
+        told.append((weights, keys, withheld, loss))
+        return trainable, {"total": (jnp.float32(0), jnp.float32(1))}, None
+
+    monkeypatch.setattr(vae_step.objective, "value_and_gradient", asked)
+    state = states.start(params, *_unit(), stage)
+    for at in (0, 7):
+        vae_step.gradients(
+            NETWORKS, stage, 3, vae_step.Program(withheld=2),
+            state.replace(step=jnp.int32(at)), None, tiny.batch(WITHHELD),
+        )  # fmt: skip
+    for (weights, keys, withheld, loss), at in zip(told, (0, 7), strict=True):
+        assert (weights, withheld, loss) == (stage.weights, 2, "withheld")
+        for key, name in ((keys.latent, "latent"), (keys.padding, "padding")):
+            wanted = rng.step_key(3, f"predictive/{name}", at)
+            assert (jax.random.key_data(key) == jax.random.key_data(wanted)).all()
 
 
 def test_a_gradient_that_is_not_finite_changes_nothing_but_the_counters(whole):
