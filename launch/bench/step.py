@@ -37,7 +37,8 @@ def main(argv: list[str]) -> None:
     from pv_vae_jax.sharding import mesh as meshes
     from pv_vae_jax.training import state as states
     from pv_vae_jax.training import vae_step
-    from pv_vae_jax.training.stages import Optimizer, Stage, StageData
+    from pv_vae_jax.training.optimizers import Optimizer
+    from pv_vae_jax.training.stages import Stage, StageData
     from pv_vae_jax.withholding import Withholding, observed_groups
     from pv_vae_jax.zoo import registry
 

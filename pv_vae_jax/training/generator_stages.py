@@ -10,7 +10,8 @@ from typing import Any
 from pv_vae_jax.core import fields
 from pv_vae_jax.losses import rectified_flow
 from pv_vae_jax.training import stages
-from pv_vae_jax.training.stages import Optimizer, StageData
+from pv_vae_jax.training.optimizers import Optimizer
+from pv_vae_jax.training.stages import StageData
 
 LATENTS = ("sample", "mean")
 

@@ -17,7 +17,8 @@ from jax.sharding import Mesh
 
 from pv_vae_jax.core import trees
 from pv_vae_jax.data.buckets import Schedule
-from pv_vae_jax.training.stages import Optimizer, StageData
+from pv_vae_jax.training.optimizers import Optimizer
+from pv_vae_jax.training.stages import StageData
 
 
 class Stage(Protocol):

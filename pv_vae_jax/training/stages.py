@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pv_vae_jax import objective
-from pv_vae_jax.core import fields, precision
+from pv_vae_jax.core import fields
 from pv_vae_jax.data.buckets import Bucket
 from pv_vae_jax.losses import adversarial, perceptual
+from pv_vae_jax.training.optimizers import Optimizer
 from pv_vae_jax.withholding import Withholding
 
 
@@ -47,44 +48,6 @@ class StageData:
                     f"data.buckets are (height, width, global batch, weight) each; got {bucket}."
                 )
             Bucket(*bucket)
-
-
-@dataclasses.dataclass(frozen=True)
-class Optimizer:
-    """AdamW with linear warm-up and cosine decay to ``final`` of the peak; clipping; EMA.
-
-    Attributes:
-      learning_rate: the peak.
-      warmup: steps of linear warm-up.
-      final: last learning rate over the peak (a tenth in the paper).
-      b1: AdamW's.
-      b2: AdamW's.
-      weight_decay: AdamW's, on kernels only.
-      clip: largest global norm of the gradient; 0 switches clipping off.
-      ema: decay of the exponential moving average of the trainable leaves; 0 switches it off.
-      accumulate: micro-batches in an update.
-      mu_dtype: type in which AdamW's first moment is kept, "float32" or "bfloat16".
-    """
-
-    learning_rate: float = 5e-5
-    warmup: int = 1000
-    final: float = 0.1
-    b1: float = 0.9
-    b2: float = 0.99
-    weight_decay: float = 0.0
-    clip: float = 1.0
-    ema: float = 0.999
-    accumulate: int = 1
-    mu_dtype: str = "float32"
-
-    def __post_init__(self):
-        least = {"learning_rate": 0, "warmup": 0, "final": 0, "weight_decay": 0, "clip": 0}
-        fields.at_least(vars(self), least | {"accumulate": 1}, "optimizer.")
-        fields.within(vars(self), dict.fromkeys(("b1", "b2", "ema"), "[0, 1)"), "optimizer.")
-        try:
-            precision.compute_dtype(self.mu_dtype)
-        except ValueError as error:
-            raise ValueError(f"optimizer.mu_dtype: {error}") from error
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pytest
 from pv_vae_jax.checkpoint.manager import Checkpoints
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import placement, restore, vae_step
-from pv_vae_jax.training.stages import Optimizer
+from pv_vae_jax.training.optimizers import Optimizer
 from tests import tiny
 from tests.sharding import parity
 

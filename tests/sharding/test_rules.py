@@ -10,7 +10,8 @@ from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.sharding import rules, table
 from pv_vae_jax.training import adversary as adversaries
 from pv_vae_jax.training import state as states
-from pv_vae_jax.training.stages import Adversarial, Optimizer, Stage, StageData
+from pv_vae_jax.training.optimizers import Optimizer
+from pv_vae_jax.training.stages import Adversarial, Stage, StageData
 from pv_vae_jax.withholding import Withholding
 from tests import tiny
 

@@ -6,7 +6,8 @@ import pytest
 from pv_vae_jax.costs import collectives, hlo
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import ahead, placement
-from pv_vae_jax.training.stages import Optimizer, Stage, StageData
+from pv_vae_jax.training.optimizers import Optimizer
+from pv_vae_jax.training.stages import Stage, StageData
 from pv_vae_jax.training.vae_run import VAERun
 from pv_vae_jax.withholding import Withholding
 from tests import tiny

@@ -9,7 +9,8 @@ from pv_vae_jax.costs import collectives, flops, hlo
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import ahead, vae_step
 from pv_vae_jax.training import state as states
-from pv_vae_jax.training.stages import Optimizer, Perceptual, Stage, StageData
+from pv_vae_jax.training.optimizers import Optimizer
+from pv_vae_jax.training.stages import Perceptual, Stage, StageData
 from pv_vae_jax.training.vae_run import VAERun
 from pv_vae_jax.withholding import Withholding
 from tests import tiny

@@ -14,7 +14,8 @@ from pv_vae_jax.models import latte_sizes
 from pv_vae_jax.training import diffusion_step
 from pv_vae_jax.training import state as states
 from pv_vae_jax.training.generator_stages import Flow, GeneratorStage
-from pv_vae_jax.training.stages import Optimizer, StageData
+from pv_vae_jax.training.optimizers import Optimizer
+from pv_vae_jax.training.stages import StageData
 from tests import tiny
 
 OPTIMIZER = Optimizer(learning_rate=1e-3, warmup=1, final=1.0, ema=0.9)

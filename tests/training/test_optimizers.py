@@ -6,7 +6,7 @@ import pytest
 
 from pv_vae_jax.core import trees
 from pv_vae_jax.training import optimizers
-from pv_vae_jax.training.stages import Optimizer
+from pv_vae_jax.training.optimizers import Optimizer
 
 STEPS = 10
 

@@ -10,7 +10,8 @@ from pv_vae_jax.data import sources
 from pv_vae_jax.data.pipeline import TrainingData
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import placement, programs
-from pv_vae_jax.training.stages import Adversarial, Optimizer, Stage, StageData
+from pv_vae_jax.training.optimizers import Optimizer
+from pv_vae_jax.training.stages import Adversarial, Stage, StageData
 from pv_vae_jax.training.vae_run import VAERun
 from pv_vae_jax.withholding import Withholding
 from tests import tiny

@@ -12,7 +12,8 @@ from pv_vae_jax.core import rng, trees
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import optimizers, vae_step
 from pv_vae_jax.training import state as states
-from pv_vae_jax.training.stages import Optimizer, Stage, StageData
+from pv_vae_jax.training.optimizers import Optimizer
+from pv_vae_jax.training.stages import Stage, StageData
 from pv_vae_jax.withholding import Withholding
 from tests import tiny
 
