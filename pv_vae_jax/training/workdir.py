@@ -6,6 +6,7 @@
     workdir/classes.json         names of labels by number, for each kind of source that has some
     workdir/latents.json         of a generator: which latents it learns (models/generator.py)
     workdir/metrics.jsonl, tensorboard/, pictures/
+    workdir/lock                 held by the process that trains (not in a store): no other does
 
 ``profile``, keys under ``runtime`` and ``sampling`` and every ``stages.NAME.steps`` may change
 between starts, and the change is logged; all others are the run's identity.
