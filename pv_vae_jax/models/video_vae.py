@@ -23,8 +23,8 @@ ROUNDING = 1e-3  # how far a float pixel may leave [-1, 1] by arithmetic alone
 
 def check_pixels(video: Any) -> None:
     """Raises ValueError if the rank, channels, type or range of pixels is wrong, and says which."""
-    if np.ndim(video) != 5 or video.shape[-1] != 3:
-        raise ValueError(f"a video is [B, T, H, W, 3], got shape {np.shape(video)}.")
+    if np.ndim(video) != 5 or video.shape[-1] != 3 or not video.shape[0]:
+        raise ValueError(f"a video is [B, T, H, W, 3], B at least 1, got shape {np.shape(video)}.")
     if video.dtype == np.uint8:
         return
     if not jnp.issubdtype(video.dtype, jnp.floating):
@@ -161,9 +161,10 @@ class VideoVAE:
         return vector.reshape(1, 1, 1, 1, -1)
 
     def _check_latents(self, latents: Any) -> Any:
-        if np.ndim(latents) != 5 or latents.shape[-1] != self.spec.channels:
+        shape = np.shape(latents)
+        if len(shape) != 5 or shape[-1] != self.spec.channels or 0 in shape:
             raise ValueError(
-                f"latents of {self.spec} are [B, G, h, w, {self.spec.channels}], "
-                f"got shape {np.shape(latents)}."
+                f"latents of {self.spec} are [B, G, h, w, {self.spec.channels}], each at least 1, "
+                f"got shape {shape}."
             )
         return latents

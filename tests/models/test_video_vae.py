@@ -65,11 +65,12 @@ def test_streams_carry_normalised_latents_and_clamped_video(vae):
         (VIDEO.astype(np.float32), r"in \[-1, 1\], got \[.*\]: scale them"),
         (np.full(VIDEO.shape, np.nan, np.float32), r"in \[-1, 1\], got \[nan, nan\]"),
         (VIDEO.astype(np.int32), "uint8 in .* or float in .*, got int32"),
-        (VIDEO[0], r"a video is \[B, T, H, W, 3\], got shape \(9, 16, 16, 3\)"),
+        (VIDEO[0], r"a video is \[B, T, H, W, 3\], .* got shape \(9, 16, 16, 3\)"),
+        (VIDEO[:0], r"B at least 1, got shape \(0, 9, 16, 16, 3\)"),
         (VIDEO[:, :7], r"1 \+ 4n frames, got 7: cut to 5 or pad to 9"),
         (VIDEO[:, :, :, :15], "width of a clip is a multiple of 16, got 15: pad to 16"),
     ],
-    ids=["range", "nan", "type", "rank", "length", "size"],
+    ids=["range", "nan", "type", "rank", "none", "length", "size"],
 )
 def test_a_video_that_does_not_fit_is_refused_with_a_sentence(vae, video, sentence):
     with pytest.raises(ValueError, match=sentence):
@@ -79,6 +80,8 @@ def test_a_video_that_does_not_fit_is_refused_with_a_sentence(vae, video, senten
 def test_other_input_that_does_not_fit_is_refused_with_a_sentence(vae):
     with pytest.raises(ValueError, match=r"latents of t4s16c4 are .* got shape \(1, 1, 1, 1, 5\)"):
         vae.decode(np.zeros((1, 1, 1, 1, 5), np.float32))
+    with pytest.raises(ValueError, match=r"each at least 1, got shape \(1, 0, 1, 1, 4\)"):
+        vae.decode(np.zeros((1, 0, 1, 1, 4), np.float32))
     with pytest.raises(ValueError, match="9 frames are observed and 5 wanted"):
         vae.predict(VIDEO, 5)
     with pytest.raises(ValueError, match=r"1 \+ 4n frames, got 12"):
