@@ -51,7 +51,8 @@ def _start_worker(worker: int, workers: int) -> None:
     import cv2
     import jax
 
-    threading.Thread(target=_end_with, args=[multiprocessing.parent_process()], daemon=True).start()
+    if parent := multiprocessing.parent_process():
+        threading.Thread(target=_end_with, args=[parent], daemon=True).start()
     os.environ["JAX_PLATFORMS"] = "cpu"
     jax.config.update("jax_platforms", "cpu")
     cv2.setNumThreads(1)
