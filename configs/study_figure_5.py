@@ -13,11 +13,11 @@ from configs.studies import grids
 QUESTION = "Does generation go on improving with the training of the VAE, if that is predictive?"
 ROWS = (
     ("baseline_half", 2),
-    ("baseline", 3),
-    ("baseline_double", 3),
+    ("baseline", 5),
+    ("baseline_double", 5),
     ("motion_half", 2),
-    ("motion", 3),
-    ("motion_double", 3),
+    ("motion", 5),
+    ("motion_double", 5),
 )
 LINES = {
     "baseline": ("baseline_half", "baseline", "baseline_double"),
