@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import av
 import numpy as np
+from av.sidedata import sidedata
 
 from pv_vae_jax.core import storage
 from pv_vae_jax.data.clips import ClipError
@@ -72,11 +73,11 @@ def upright(frame: av.VideoFrame) -> np.ndarray:
 
 def _display(frame: av.VideoFrame) -> tuple[int, int, int, int]:
     """The four numbers of the display matrix that turn and mirror; the identity without one."""
-    for data in frame.side_data:
-        if data.type.name == "DISPLAYMATRIX":
-            a, b, _, c, d = struct.unpack("<5i", bytes(data)[:20])
-            return a, b, c, d
-    return 1, 0, 0, 1
+    matrix = frame.side_data.get(sidedata.Type.DISPLAYMATRIX)
+    if matrix is None:
+        return 1, 0, 0, 1
+    a, b, _, c, d = struct.unpack("<5i", bytes(matrix)[:20])
+    return a, b, c, d
 
 
 def in_order(film: str | os.PathLike | bytes, count: int = 32) -> bool:
