@@ -126,8 +126,8 @@ def probe(
     tasks, read = {}, probe_tasks.Read(fed, setup.batch)
     for task, each in data.items():
         path, made = folder / name / f"{task}.json", _made(base, task)
-        if storage.exists(path) and json_files.read(path)["made"] == made:
-            tasks[task] = json_files.read(path)
+        if storage.exists(path) and (known := json_files.read(path))["made"] == made:
+            tasks[task] = known
             continue
         form = setup.budget, setup.grid, about["label"]
         tasks[task] = probe_tasks.result(task, each, read, *form) | {"made": made}

@@ -18,7 +18,6 @@ from pv_vae_jax.core import json_files, storage
 from pv_vae_jax.evaluation import curves, result_files
 
 METRICS, CORRELATION, STARTS = "metrics.jsonl", "correlation.json", "runs.jsonl"
-EVALUATION = "evaluation"  # of a run, whose last result is read already
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,8 +82,9 @@ def read(folders: Sequence[Any]) -> Sources:
                 seen.add(run)
                 found["runs"].append(Run(run, curves.read(run), _starts(run)))
                 found["results"] += _last(run)
+        measured = [f"{run}/{result_files.EVALUATION}" for run in runs]  # read by _last
         for name in names:
-            if name in seen or _inside(name, [f"{run}/{EVALUATION}" for run in runs]):
+            if name in seen or _inside(name, measured):
                 continue
             kind, source = _source(name)
             if source is not None:

@@ -98,7 +98,7 @@ def _protocols(workdir: Any) -> list[tuple[str, dict[str, Any]]]:
     """What a run's samples were drawn and measured by, each time, with the folder that says so."""
     found = result_files.of_run(workdir)
     if not found:
-        folder = storage.path(workdir) / "evaluation"
+        folder = storage.path(workdir) / result_files.EVALUATION
         raise ValueError(f"{workdir} has no results of its samples in {folder}.")
     return [
         (folder, dict(result["protocol"]) | {"sampling": result.get("sampling")})

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pv_vae_jax.core import arrays, dims, fields, storage
-from pv_vae_jax.evaluation import evaluate, protocol, sample_pictures, videos
+from pv_vae_jax.evaluation import evaluate, protocol, result_files, sample_pictures, videos
 from pv_vae_jax.generation import drawing
 from pv_vae_jax.generation.sampler import Sampling
 from pv_vae_jax.models.generator import Generator
@@ -99,7 +99,7 @@ class Evaluate:
         return {f"samples/{name}": result["figures"][name]["value"] for name in FIGURES}
 
     def _measured(self, made: np.ndarray, workdir: Any, label: str) -> dict[str, Any]:
-        out = workdir / "evaluation"
+        out = workdir / result_files.EVALUATION
         if self._setup is None:  # one host measures, while the others wait for its next update
             self._setup = evaluate.Setup(
                 self._protocol, self._folders, out, shared=False, anew=True

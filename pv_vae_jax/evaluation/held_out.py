@@ -52,20 +52,17 @@ class Paired:
         means = float(model.mean()), float(baseline.mean())
         scale = means[1] or math.nan
         ratio = means[0] / scale
-        absolute = _interval(model - baseline)
-        relative = _interval((model - ratio * baseline) / scale)
-        return cls(
-            *means, *absolute, ratio - 1, *(ratio - 1 + end - relative[0] for end in relative[1:])
-        )
+        absolute = _around(float((model - baseline).mean()), model - baseline)
+        return cls(*means, *absolute, *_around(ratio - 1, (model - ratio * baseline) / scale))
 
 
-def _interval(values: np.ndarray) -> tuple[float, float, float]:
-    """The mean of ``[n]`` and its 95% t interval, NaN for one value."""
-    mean, half = float(values.mean()), math.nan
-    if values.size > 1:
-        deviation = float(values.std(ddof=1)) / math.sqrt(values.size)
-        half = float(stats.t.ppf(0.975, values.size - 1)) * deviation
-    return mean, mean - half, mean + half
+def _around(value: float, each: np.ndarray) -> tuple[float, float, float]:
+    """A value with its 95% t interval by the scatter of ``[n]``, NaN for one."""
+    half = math.nan
+    if each.size > 1:
+        deviation = float(each.std(ddof=1)) / math.sqrt(each.size)
+        half = float(stats.t.ppf(0.975, each.size - 1)) * deviation
+    return value, value - half, value + half
 
 
 @dataclasses.dataclass(frozen=True)

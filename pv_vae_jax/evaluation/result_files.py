@@ -12,6 +12,7 @@ from typing import Any
 from pv_vae_jax.core import json_files, storage
 
 RESULT = "results.json"
+EVALUATION = "evaluation"  # folder of a run
 
 Result = Mapping[str, Any]
 
@@ -48,7 +49,7 @@ def of_run(run: Any) -> list[tuple[str, Result]]:
     Raises:
       ValueError: a result is damaged.
     """
-    names = storage.files_under(storage.path(run) / "evaluation")
+    names = storage.files_under(storage.path(run) / EVALUATION)
     folders = [name.rpartition("/")[0] for name in names if name.endswith(f"/{RESULT}")]
     found = ((folder, read(folder)) for folder in folders)
     return sorted(found, key=lambda each: each[1].get("date", ""))

@@ -21,6 +21,14 @@ SMALLEST = 1e-24  # the square of the norm of features that are not zero
 CONVOLUTION = "convolution"  # the name of its results for policies of rematerialisation
 
 
+def rms_normalised(x: jax.Array) -> jax.Array:
+    """``[..., C]`` over its root mean square, float32; features that are zero are constants."""
+    x = x.astype(jnp.float32)
+    square = ordered_sum(x * x)
+    x = jnp.where(square > SMALLEST, x, jax.lax.stop_gradient(x))
+    return x * jax.lax.rsqrt(jnp.maximum(square, SMALLEST)) * x.shape[-1] ** 0.5
+
+
 class RMSNorm(nn.Module):
     """Equation (1), reduced in float32."""
 
@@ -31,11 +39,7 @@ class RMSNorm(nn.Module):
         """``[..., C]`` to the same shape."""
         scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
         scale = scale.reshape((1,) * (x.ndim - 1) + (-1,))
-        x = x.astype(jnp.float32)
-        square = ordered_sum(x * x)
-        x = jnp.where(square > SMALLEST, x, jax.lax.stop_gradient(x))
-        y = x * jax.lax.rsqrt(jnp.maximum(square, SMALLEST)) * x.shape[-1] ** 0.5 * scale
-        return y.astype(compute_dtype(self.dtype))
+        return (rms_normalised(x) * scale).astype(compute_dtype(self.dtype))
 
 
 class ResidualBlock(nn.Module):

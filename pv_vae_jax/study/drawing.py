@@ -99,13 +99,11 @@ def _through(
 
     All points of a line are of the seeds that all of them have, if there are any.
     """
-    known = [point for point in points if table.seeds_of(found, *point[1:])]
-    if not known:
-        return []
-    shared = set.intersection(*(set(table.seeds_of(found, *point[1:])) for point in known))
+    seeds = {point: table.seeds_of(found, *point[1:]) for point in points}
+    known = {point: each for point, each in seeds.items() if each}
+    shared = sorted(set.intersection(*map(set, known.values()))) if known else []
     line = []
-    for at, variant, name in known:
-        seeds = sorted(shared) or table.seeds_of(found, variant, name)
-        dots = results.values(found, variant, name, seeds)
+    for (at, variant, name), own in known.items():
+        dots = results.values(found, variant, name, shared or own)
         line.append((at, sum(dots) / len(dots), dots))
     return line

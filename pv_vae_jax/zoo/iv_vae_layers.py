@@ -24,10 +24,9 @@ import jax.numpy as jnp
 
 from pv_vae_jax.core.precision import compute_dtype
 from pv_vae_jax.layers.attention import FrameAttention
-from pv_vae_jax.layers.blocks import SMALLEST
+from pv_vae_jax.layers.blocks import rms_normalised
 from pv_vae_jax.layers.causal_conv import CausalConv3D, initial_kernel, is_streaming
 from pv_vae_jax.layers.convolution import causal_conv3d
-from pv_vae_jax.layers.ordered_sum import ordered_sum
 from pv_vae_jax.layers.resample import interleave, nearest
 
 DILATIONS = (1, 3, 6, 9, 12)
@@ -128,10 +127,7 @@ class HalvesNorm(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """``[..., C]`` to the same shape."""
         scale = self.param("scale", nn.initializers.ones, x.shape[-1:])
-        halves = x.astype(jnp.float32).reshape(*x.shape[:-1], 2, -1)
-        square = ordered_sum(halves * halves)
-        halves = jnp.where(square > SMALLEST, halves, jax.lax.stop_gradient(halves))
-        y = halves * jax.lax.rsqrt(jnp.maximum(square, SMALLEST)) * halves.shape[-1] ** 0.5
+        y = rms_normalised(x.reshape(*x.shape[:-1], 2, -1))
         y = y * scale.reshape((1,) * (x.ndim - 1) + (2, -1))
         return y.reshape(x.shape).astype(compute_dtype(self.dtype))
 
