@@ -49,6 +49,13 @@ def count(text: str) -> int:
     return int(text)
 
 
+def seed(text: str) -> int:
+    """A flag's seed, for argparse: the random generators take 32 bits of it."""
+    if not text.isdigit() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"it is a whole number from 0 to {2**32 - 1}, got {text}.")
+    return int(text)
+
+
 def sentence(error: Exception) -> str:
     """The error as a sentence; an OSError of the system names its file first."""
     if isinstance(error, ModuleNotFoundError):

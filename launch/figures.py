@@ -27,7 +27,9 @@ def parser() -> argparse.ArgumentParser:
     )
     it.add_argument("name", choices=("withholding",), help="which pictures")
     it.add_argument("--out", default="docs", metavar="DIR", help="folder; default: docs")
-    it.add_argument("--seed", type=int, default=0, metavar="N", help="of the clip and the masks")
+    it.add_argument(
+        "--seed", type=door.seed, default=0, metavar="N", help="of the clip and the masks"
+    )
     return it
 
 

@@ -77,7 +77,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.cache and not args.baseline:
         raise ValueError(f"--cache {args.cache} is for --baseline.")
     if args.latents or args.baseline:
-        for name in ("step", "labels", "steps", "solver", "guidance", "shift"):
+        for name in ("stage", "step", "labels", "steps", "solver", "guidance", "shift", "guided"):
             if getattr(args, name) is not None:
                 raise ValueError(
                     f"--{name} is of a generator, and none draws here: leave it out, or name one "
@@ -105,11 +105,11 @@ def _labels(text: str | None, generator: Any, count: int) -> Any:
 
 def _generate(args: argparse.Namespace) -> None:
     import jax
-    from jax.experimental import multihost_utils
 
     from pv_vae_jax.evaluation import sample_pictures
     from pv_vae_jax.generation import filling
     from pv_vae_jax.generation.folder import SamplesFolder
+    from pv_vae_jax.sharding import agreement
 
     drawn = out = SamplesFolder(args.out)
     mine = range(jax.process_index(), args.count, jax.process_count())
@@ -120,8 +120,7 @@ def _generate(args: argparse.Namespace) -> None:
     else:
         vae = _draw(args, out, mine)
     filling.decode(out, drawn, vae, args.rate, mine, args.batch)
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices("samples")
+    agreement.wait("samples")
     if jax.process_index() == 0:
         sample_pictures.grid_of_folder(out, min(args.count, 16), args.rate)
         grid = out.where / "grid.png"

@@ -103,14 +103,6 @@ def connect() -> None:
         ) from error
 
 
-def wait_for_all(what: str) -> None:
-    """Waits for the other processes, up to a day, where the end of JAX waits ``--lost_after``."""
-    if jax.process_count() > 1:
-        from orbax.checkpoint import multihost
-
-        multihost.get_barrier_sync_fn()(key=what, timeout_ms=24 * 3_600_000)
-
-
 def check_agreement(config: dict[str, Any]) -> None:
     """Raises ValueError on every process if their configs or versions differ."""
     if jax.process_count() == 1:

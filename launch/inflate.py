@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument(
         "--layout", default="OIHW", choices=inflation.LAYOUTS, help="of the file's kernels"
     )
-    it.add_argument("--seed", type=int, default=0, help="of the parameters that stay fresh")
+    it.add_argument("--seed", type=door.seed, default=0, help="of the parameters that stay fresh")
     return it
 
 

@@ -13,7 +13,7 @@ import argparse
 import os
 from typing import Any
 
-from launch import models
+from launch import door, models
 
 EPILOG = """\
 exit code: 0 if all was encoded, 2 after an error (one sentence on stderr).
@@ -77,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument(
         "--threads", type=int, default=min(16, os.cpu_count() or 1), help="that decode videos"
     )
-    it.add_argument("--seed", type=int, default=0, help="of --draws above 1 (0)")
+    it.add_argument("--seed", type=door.seed, default=0, help="of --draws above 1 (0)")
     it.add_argument("--records_per_shard", type=int, default=512, help="(512)")
     it.add_argument("--quiet", action="store_true", help="shows no bar")
     return it

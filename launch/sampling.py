@@ -3,13 +3,16 @@
 import argparse
 from typing import Any
 
+from launch import door
+
 
 def add_generator(it: argparse.ArgumentParser) -> Any:
-    """``--workdir``, ``--generator``, ``--step``, ``--vae``, ``--weights``; returns the group."""
+    """``--workdir`` or ``--generator`` (the group it returns), and what goes with them."""
     source = it.add_mutually_exclusive_group(required=True)
     source.add_argument("--workdir", metavar="DIR", help="folder of a generator's run")
     source.add_argument("--generator", metavar="FILE", help="a generator that launch.export wrote")
-    it.add_argument("--step", type=int, metavar="N", help="of the run; default: its last one")
+    it.add_argument("--stage", help="of the run; default: the last that has a checkpoint")
+    it.add_argument("--step", type=int, metavar="N", help="of the stage; default: its last one")
     it.add_argument(
         "--vae", metavar="EXPORT|NAME",
         help="the video VAE that decodes (default: the tokenizer of the run)",
@@ -20,12 +23,15 @@ def add_generator(it: argparse.ArgumentParser) -> Any:
 
 def add_sampling(it: argparse.ArgumentParser) -> None:
     """How samples are drawn; by default as the run's config says."""
-    it.add_argument("--seed", type=int, default=0, help="of the samples (default: 0)")
+    it.add_argument("--seed", type=door.seed, default=0, help="of the samples (default: 0)")
     it.add_argument("--batch", type=int, default=8, help="samples at once (default: 8)")
     it.add_argument("--steps", type=int, help="of the solver (the paper: 100)")
     it.add_argument("--solver", help="euler (the paper) or heun")
     it.add_argument("--guidance", type=float, help="scale; 1 for none")
     it.add_argument("--shift", type=float, help="of the time grid; above 1: more steps in noise")
+    it.add_argument(
+        "--guided", metavar="A:B", help="times at which guidance is on, of 0 (noise) to 1 (data)"
+    )
 
 
 def loaded(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
@@ -41,8 +47,9 @@ def loaded(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
     from pv_vae_jax.training import restore, runs, workdir
     from pv_vae_jax.training.generator_run import GeneratorRun
 
-    if args.step is not None and not args.workdir:
-        raise ValueError(f"--step {args.step} is of a run: name it with --workdir.")
+    for flag in ("stage", "step"):
+        if getattr(args, flag) is not None and not args.workdir:
+            raise ValueError(f"--{flag} {getattr(args, flag)} is of a run: name it with --workdir.")
     if args.weights and not args.vae:
         raise ValueError(f"--weights {args.weights} is of a baseline: name it with --vae.")
     config: dict[str, Any] = {}
@@ -51,7 +58,7 @@ def loaded(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
         run = runs.of_workdir(folder)
         if not isinstance(run, GeneratorRun):
             raise ValueError(f"--workdir {args.workdir} is the run of a video VAE: name another.")
-        generator, _ = restore.exported_model(folder, run, run.stages[-1].name, args.step)
+        generator, _ = restore.exported_model(folder, run, args.stage, args.step)
         config = workdir.read_config(folder)
         tokenizer = config["tokenizer"]
     else:
@@ -69,12 +76,26 @@ def loaded(args: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
 
 
 def settings(args: argparse.Namespace, config: dict[str, Any]) -> Any:
-    """How samples are drawn: the config's values, changed by the command line's."""
+    """How samples are drawn: the config's values, changed by the command line's.
+
+    Raises:
+      ValueError: a value that cannot be, or guidance that the generator was not trained for.
+    """
     from pv_vae_jax.generation.sampler import Sampling
+    from pv_vae_jax.training import generator_stages
 
     given = {name: getattr(args, name) for name in ("steps", "solver", "guidance", "shift")}
+    if args.guided is not None:
+        try:
+            first, last = map(float, args.guided.split(":"))
+        except ValueError as error:
+            raise ValueError(f"--guided is A:B, two times; got {args.guided}.") from error
+        given["guided"] = first, last
     given = {name: value for name, value in given.items() if value is not None}
-    return Sampling(**(config.get("sampling", {}) | given))
+    found = Sampling(**(config.get("sampling", {}) | given))
+    if config:
+        generator_stages.check_guidance(config, found.guidance)
+    return found
 
 
 def named_vae(args: argparse.Namespace) -> tuple[str, str | None]:

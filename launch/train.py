@@ -74,6 +74,7 @@ def main(arguments: list[str]) -> int:
     hosts.connect()
     from pv_vae_jax.core import storage
     from pv_vae_jax.evaluation import during_training, generator_during_training
+    from pv_vae_jax.sharding import agreement
     from pv_vae_jax.training import loop, placement, runs, workdir
     from pv_vae_jax.training.generator_run import GeneratorRun
 
@@ -100,7 +101,7 @@ def main(arguments: list[str]) -> int:
         if model is not None:
             if jax.process_index() == 0:
                 print(evaluate.report(model, run.stages[-1], folder))
-            hosts.wait_for_all("report")
+            agreement.wait("report")  # the end of JAX waits --lost_after alone
     if model is None:
         print("stopped; the same command goes on.", file=sys.stderr)
         return STOPPED_CODE.value

@@ -28,7 +28,7 @@ import numpy as np
 
 from launch import door
 from launch import models as of_doors
-from launch.bench.reference_worker import forget_peak, peak_mib
+from launch.bench.memory import forget_peak, peak_mib
 
 MIB = 2**20
 PERIOD = 30  # latent steps: pieces of any way (evaluation/any_size.py) are 5, 3 or 2

@@ -24,7 +24,7 @@ import sys
 from typing import Any
 
 from launch import door
-from launch.bench.reference_worker import forget_peak, peak_mib
+from launch.bench.memory import forget_peak, peak_mib
 
 MIB = 2**20
 

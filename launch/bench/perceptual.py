@@ -1,20 +1,16 @@
 """LPIPS of clips: time and memory, values alone and with the gradient on the pixels.
 
 Time does not depend on the weights, so they are random here.  Memory is what the compiled program
-wants beside its arguments and results (XLA's own figure), then the process's peak above what it had
-before the first run.  The package `lpips` in PyTorch beside it: docs/benchmarks.md.
+wants beside its arguments and results (XLA's own figure), then the process's peak above what was
+resident before its run.  The package `lpips` in PyTorch beside it: docs/benchmarks.md.
 """
 
 import argparse
-import resource
 import statistics
 import time
 
 from launch import door
-
-
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+from launch.bench.memory import forget_peak, peak_mib
 
 
 def main(argv: list[str]) -> None:
@@ -60,14 +56,16 @@ def main(argv: list[str]) -> None:
     print(f"{args.chunk} frames at a time, {jax.devices()[0].device_kind}")
     for name, function in (("values", values), ("with gradient", gradient)):
         program = jax.jit(function).lower(lpips, *clips).compile()
-        before, seconds = _peak(), []
-        for _ in range(args.rounds + 1):
+        jax.block_until_ready(program(lpips, *clips))  # warm-up
+        forget_peak()
+        before, seconds = peak_mib(), []
+        for _ in range(args.rounds):
             begin = time.perf_counter()
             jax.block_until_ready(program(lpips, *clips))
             seconds.append(time.perf_counter() - begin)
-        median = statistics.median(seconds[1:]) / args.batch
+        median = statistics.median(seconds) / args.batch
         memory = program.memory_analysis().temp_size_in_bytes / 2**20
         print(
             f"{name:14} {median * 1e3:9.1f} ms a clip   {memory:8.1f} MiB by XLA   "
-            f"{_peak() - before:8.1f} MiB of the process"
+            f"{peak_mib() - before:8.1f} MiB of the process"
         )

@@ -3,13 +3,13 @@
 SIDE is ``ours`` (needs this project) or ``diffusers`` (needs torch and diffusers, nothing of ours).
 """
 
-import ctypes
 import json
 import pathlib
 import sys
 import time
 
 import numpy as np
+from memory import forget_peak, peak_mib  # of the file beside this one
 
 
 def inputs(shape, latents):
@@ -118,18 +118,6 @@ class Diffusers:
     def result(self, way, found):
         """The result as the other side gives it."""
         return (found if way == "train" else found.permute(0, 2, 3, 4, 1)).numpy()
-
-
-def forget_peak():
-    """Linux: what is free goes back, and the peak of the process begins anew."""
-    ctypes.CDLL(None).malloc_trim(0)
-    pathlib.Path("/proc/self/clear_refs").write_text("5")
-
-
-def peak_mib():
-    """The most that was resident since then."""
-    lines = pathlib.Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def main():

@@ -25,7 +25,9 @@ METADATA, CHECKSUMS = "metadata", "crc32"
 SUFFIXES = (".npz", ".safetensors")
 Path = Any  # pathlib.Path, or epath.Path where it is a URL
 # What zipfile and NumPy raise at a file with bytes missing or changed, besides ValueError.
-DAMAGE = (zipfile.BadZipFile, EOFError, RuntimeError, OSError, tokenize.TokenError)
+DAMAGE = (
+    zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, tokenize.TokenError
+)  # fmt: skip
 
 
 def write(path: storage.Where, arrays: dict[str, np.ndarray], text: str | None = None) -> None:
@@ -114,6 +116,11 @@ def _read_safetensors(
         expected = dict(json.loads(strings.get(CHECKSUMS, "{}")))
     except storage.StoreError:
         raise
+    except AttributeError as error:  # safetensors asks NumPy for it
+        raise ValueError(
+            f"{path} holds a type that NumPy has not ({error.name}): convert it to float32 or "
+            "bfloat16."
+        ) from error
     except (safetensors.SafetensorError, OSError, TypeError, ValueError) as error:
         raise ValueError(_damaged(path, "its header")) from error
     if expected:

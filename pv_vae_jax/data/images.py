@@ -152,6 +152,11 @@ class ImageFiles:
                 "add pictures, or widen the span (data.held_out of a config)."
             )
 
+    @property
+    def labelled(self) -> bool:
+        """Whether a picture has a label."""
+        return any(item.label >= 0 for item in self._items)
+
     def __len__(self) -> int:
         return len(self._items)
 

@@ -130,6 +130,11 @@ class LatentData(Batches):
         self.classes = {"Latents": latents.classes} if latents.classes else {}
 
     @property
+    def labelled(self) -> bool:
+        """Whether latents have labels."""
+        return bool(self.latents.labels)
+
+    @property
     def sha256(self) -> str:
         """Of the index of the latents."""
         return self.latents.sha256

@@ -83,6 +83,11 @@ class TrainingData(Batches):
         self._turns = _interleave([int(weight) for _, weight in pairs])
 
     @property
+    def labelled(self) -> bool:
+        """Whether clips of any source have labels."""
+        return any(source.labelled for source in self.sources)
+
+    @property
     def sha256(self) -> str:
         """Of the sources: what each says of itself, and how many clips it has."""
         told = [(type(each).__name__, each.sha256, len(each)) for each in self.sources]

@@ -79,6 +79,18 @@ class Shards:
         other._hold(self._numbers[fits], self._lengths[fits])
         return other
 
+    @property
+    def labelled(self) -> bool:
+        """Whether labels have names, or else the first record that can be read has a label."""
+        if self.classes:
+            return True
+        for number in self._numbers:
+            try:
+                return self.record(int(number)).label >= 0
+            except ClipError:
+                continue
+        return False
+
     def name_of(self, number: int) -> str:
         """The shard and the place in it of a record of the split."""
         return self._files.name_of(number)

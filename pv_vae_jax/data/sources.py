@@ -32,11 +32,13 @@ class Source(Protocol):
     Attributes:
       refused: what cannot be used, name to reason.
       classes: the names of the labels by number; () where labels have none.
+      labelled: whether clips have labels.
       sha256: of what the clips are made from, hexadecimal; "" where that is not known.
     """
 
     refused: dict[str, str]
     classes: tuple[str, ...]
+    labelled: bool
     sha256: str
 
     def __len__(self) -> int:
@@ -64,6 +66,7 @@ class Rendered:
     world: str = "photographs"
 
     classes: ClassVar[tuple[str, ...]] = ()
+    labelled: ClassVar[bool] = False
     sha256: ClassVar[str] = ""
 
     def __post_init__(self):
@@ -101,6 +104,7 @@ class Spread:
     """
 
     classes: tuple[str, ...] = ()
+    labelled: bool = False
     sha256: str = ""
 
     def __init__(self, source: Source, count: int):
@@ -166,6 +170,11 @@ class VideoFiles:
         self.entries, self._items = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         spans = [end - first for first, end in map(self._frames_of, self.entries)]
         self._ends = slots.ends(spans, self.every)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether a file has a label."""
+        return any(item.label >= 0 for item in self._items)
 
     @property
     def sha256(self) -> str:

@@ -39,6 +39,7 @@ class TFDS:
       roles: which feature is the pixels, the label, the caption ("" for none).
       kind: of the pixels: "frames", "film", "still" or "array".
       classes: names of the labels by number.
+      labelled: whether there is a feature of labels.
       full_name: of the set, "name/config/version", wherever it stands.
       bytes_of_example: in the mean over the split, as it is stored.
     """
@@ -74,6 +75,7 @@ class TFDS:
         self.kind = _kind(name, self.roles["pixels"], known[self.roles["pixels"]])
         label = known.get(self.roles["label"])
         self.classes = tuple(getattr(label, "names", None) or ())
+        self.labelled = label is not None
         self._data = _data_source(builder, name, split, self.roles["pixels"], self.kind)
         first, end = spans.ends(len(self._data), span)
         self._first, self._clips = first, end - first

@@ -21,7 +21,6 @@ from pv_vae_jax.evaluation.rows import Folder, Row
 from pv_vae_jax.losses import perceptual
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.pretrained import c3d, i3d
-from pv_vae_jax.sharding import local
 from pv_vae_jax.zoo import registry
 
 REAL = "real"  # the label of the videos that samples are compared with
@@ -194,7 +193,7 @@ def placed(vae: VideoVAE, dtype: str) -> VideoVAE:
     fields = vae.config["fields"] | {"dtype": dtype}
     config = vae.config | {"fields": fields}
     module = registry.build(config["name"], **fields)
-    return VideoVAE(module, local.whole(vae.params), vae.mean, vae.std, config)
+    return VideoVAE(module, vae.params, vae.mean, vae.std, config).on_all_devices()
 
 
 def _of_task(used: Protocol, task: str) -> Protocol:

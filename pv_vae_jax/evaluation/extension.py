@@ -95,11 +95,11 @@ def extended(
     known = np.zeros((count, *drawn.shape), np.float32)
     known[:, :seen] = np.asarray(vae.encode(video[:, :observe]))
     observed = np.tile(np.arange(drawn.shape[0]) < seen, (count, 1))
-    found = []
+    decode, found = drawing.Decoder(vae), []
     for number in range(samples):
         indices = (first + np.arange(count)) * samples + number
         latents = drawn.latents(indices, labels, count, observed, known)
-        found += [drawing.decoded(vae, z) for z in latents]
+        found += [decode(z) for z in latents]
     predict = pixels.eight_bits(vae.predict(video[:, :observe], frames))
     reconstruction = pixels.eight_bits(vae.decode(vae.encode(video)))
     return Extended(video, np.stack(found), predict, reconstruction)

@@ -10,6 +10,7 @@ import json
 import pathlib
 from typing import Any
 
+import jax
 import numpy as np
 
 from pv_vae_jax.core import arrays, dims, fields, storage
@@ -17,6 +18,8 @@ from pv_vae_jax.evaluation import evaluate, protocol, result_files, sample_pictu
 from pv_vae_jax.generation import drawing
 from pv_vae_jax.generation.sampler import Sampling
 from pv_vae_jax.models.generator import Generator
+from pv_vae_jax.pretrained import i3d
+from pv_vae_jax.training import generator_stages
 from pv_vae_jax.training.generator_run import GeneratorRun
 from pv_vae_jax.training.generator_stages import GeneratorStage
 
@@ -33,12 +36,14 @@ class Evaluate:
         Raises:
           ValueError: a value of ``sampling``, another tokenizer than that of the latents, no such
             protocol of generation, or one of other clips than the run's samples.
-          OSError: the tokenizer cannot be read.
+          OSError: the tokenizer, a data set of the protocol or its judge cannot be read.
         """
         self._run, self._runtime = run, run.config["runtime"]
         self._tokenizer = run.tokenizer
         try:
             self._sampling = Sampling(**run.config["sampling"])
+            drawing.check(self._sampling, run.module.classes)
+            generator_stages.check_guidance(run.config, self._sampling.guidance)
         except ValueError as error:
             raise ValueError(f"config.sampling: {error}") from error
         self._setup: evaluate.Setup | None = None
@@ -55,6 +60,9 @@ class Evaluate:
             names, flag = self._protocol.datasets, "config.runtime.protocol_data"
             self._folders = fields.by_name(self._runtime["protocol_data"], names, flag)
             self._check()
+            if jax.process_index() == 0:  # which measures
+                videos.of_datasets(self._protocol, self._folders)
+                i3d.load(None)
 
     def _check(self) -> None:
         used, spec = self._protocol, self._tokenizer.spec
@@ -78,7 +86,8 @@ class Evaluate:
         labels = drawing.labels_in_turn(generator.classes, count)
         drawn = drawing.Drawing(generator, self._run.seed, self._sampling)
         batches = drawn.latents(range(count), labels, self._runtime["batch"])
-        return np.concatenate([drawing.decoded(self._tokenizer, z) for z in batches])
+        decode = drawing.Decoder(self._tokenizer)
+        return np.concatenate([decode(z) for z in batches])
 
     def __call__(
         self, generator: Generator, stage: GeneratorStage, folder: pathlib.Path

@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import jax
 import numpy as np
 import tqdm
-from jax.experimental import multihost_utils
 
 from pv_vae_jax.data.clips import ClipError
 from pv_vae_jax.evaluation.rows import Folder, Row
+from pv_vae_jax.sharding import agreement
 
 THREADS = 4  # that decode
 
@@ -150,7 +150,7 @@ def _fill(
                     folder.write(dataclasses.replace(row, file=video.file()))
             bar.update(len(group))
     if hosts > 1:
-        multihost_utils.sync_global_devices("rows")
+        agreement.wait("rows")
 
 
 def _clips(

@@ -24,6 +24,15 @@ def labels_in_turn(classes: int, count: int) -> np.ndarray | None:
     return np.arange(count, dtype=np.int32) % classes if classes else None
 
 
+def check(settings: sampler.Sampling, classes: int) -> None:
+    """Raises ValueError for guidance without classes."""
+    if settings.guidance != 1.0 and not classes:
+        raise ValueError(
+            f"guidance = {settings.guidance} needs labels to guide by; this generator is "
+            "unconditional: give 1."
+        )
+
+
 class Drawing:
     """Equation (1) of one generator.
 
@@ -45,11 +54,7 @@ class Drawing:
         Raises:
           ValueError: guidance without classes.
         """
-        if settings.guidance != 1.0 and not generator.classes:
-            raise ValueError(
-                f"guidance = {settings.guidance} needs labels to guide by; this generator is "
-                "unconditional: give 1."
-            )
+        check(settings, generator.classes)
         self.generator, self.seed, self.settings = generator, seed, settings
         self.shape = tuple(generator.latents.shape)
         self._params = local.whole(generator.params)
@@ -78,7 +83,7 @@ class Drawing:
             raise ValueError(f"a batch has at least 1 sample, got {batch}.")
         indices = np.asarray(indices, np.uint32)
         labels = self.generator.conditioned(labels, len(indices))
-        size = -(-batch // local.devices()) * local.devices()
+        size = whole(batch)
         for first in range(0, len(indices), size):
             rows = np.minimum(np.arange(first, first + size), len(indices) - 1)
             own = [
@@ -125,12 +130,24 @@ def sample(
     given = labels_in_turn(generator.classes, count) if labels is None else np.asarray(labels)
     if given is not None and len(given) != count:
         raise ValueError(f"each of {count} samples has one label, got {len(given)} of them.")
-    return np.concatenate(list(drawn.latents(range(count), given, batch)))
+    return np.concatenate(list(drawn.latents(range(count), given, min(batch, count))))
 
 
-def decoded(vae: VideoVAE, latents: np.ndarray) -> np.ndarray:
-    """Videos of normalised latents ``[n, G, h, w, c]``: uint8 ``[n, T, H, W, 3]``."""
-    count, devices = len(latents), local.devices()
-    rows = np.minimum(np.arange(-(-count // devices) * devices), count - 1)
-    video = vae.decode(local.split(np.asarray(latents)[rows]))
-    return pixels.eight_bits(video)[:count]
+class Decoder:
+    """The second half of equation (1)."""
+
+    def __init__(self, vae: VideoVAE):
+        """Places the parameters."""
+        self._vae = vae.on_all_devices()
+
+    def __call__(self, latents: np.ndarray) -> np.ndarray:
+        """Videos of normalised latents ``[n, G, h, w, c]``: uint8 ``[n, T, H, W, 3]``."""
+        count = len(latents)
+        rows = np.minimum(np.arange(whole(count)), count - 1)
+        video = self._vae.decode(local.split(np.asarray(latents)[rows]))
+        return pixels.eight_bits(video)[:count]
+
+
+def whole(batch: int) -> int:
+    """A batch rounded up to a multiple of the devices of this host."""
+    return -(-batch // local.devices()) * local.devices()

@@ -62,7 +62,7 @@ def draw(
     chosen = None if labels is None else labels[missing]
     numbers = iter(missing)
     with _bar("latents", mine, missing) as bar:
-        for made in drawn.latents(missing, chosen, batch):
+        for made in drawn.latents(missing, chosen, _at_once(batch, mine)):
             for latents in made:
                 out.keep(next(numbers), latents)
             bar.update(len(made))
@@ -139,16 +139,22 @@ def decode(
     if drawn.where != out.where:
         about["latents"] = drawn.about()  # films of other samples are others
     out.open(about, DECODER, jax.process_index() == 0)
-    missing = out.without_video(mine)
+    missing, decode_batch = out.without_video(mine), drawing.Decoder(vae)
+    batch = drawing.whole(_at_once(batch, mine))
     with _bar("videos", mine, missing) as bar:
         for start in range(0, len(missing), batch):
             numbers = missing[start : start + batch]
             latents = [drawn.read(i) for i in numbers]
-            latents += latents[:1] * (min(batch, len(missing)) - len(numbers))  # one program
-            videos = drawing.decoded(vae, np.stack(latents))[: len(numbers)]
+            latents += latents[:1] * (batch - len(numbers))
+            videos = decode_batch(np.stack(latents))[: len(numbers)]
             for i, video in zip(numbers, videos, strict=True):
                 out.write_video(i, video, rate)
             bar.update(len(numbers))
+
+
+def _at_once(batch: int, mine: Sequence[int]) -> int:
+    """No more than there are; one program, whatever a killed command has left of them."""
+    return max(1, min(batch, len(mine)))
 
 
 def _bar(what: str, mine: Sequence[int], missing: Sequence[int]) -> tqdm.tqdm:

@@ -62,7 +62,15 @@ def _check(size: dict[str, Any]) -> None:
         "scan": (True, False),
     }
     named_fields.check(size, known)
-    least = {"channels": 1, "width": 1, "depth": 2, "heads": 1, "patch": 1, "classes": 0}
+    least = {
+        "channels": 1,
+        "width": 1,
+        "depth": 2,
+        "heads": 1,
+        "patch": 1,
+        "classes": 0,
+        "mlp_ratio": 1,
+    }
     named_fields.at_least(size, least)
     width, heads, depth = size["width"], size["heads"], size["depth"]
     if depth % 2:

@@ -5,6 +5,7 @@
 Video comes as uint8 in [0, 255] or float in [-1, 1] and leaves as float32 in [-1, 1].
 """
 
+import copy
 import functools
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -17,14 +18,18 @@ import numpy as np
 from pv_vae_jax.core import dims, pixels, rng, trees
 from pv_vae_jax.interface import LatentSpec, Posterior
 from pv_vae_jax.models import streaming
+from pv_vae_jax.sharding import local
 
 ROUNDING = 1e-3  # how far a float pixel may leave [-1, 1] by arithmetic alone
 
 
 def check_pixels(video: Any) -> None:
     """Raises ValueError if the rank, channels, type or range of pixels is wrong, and says which."""
-    if np.ndim(video) != 5 or video.shape[-1] != 3 or not video.shape[0]:
-        raise ValueError(f"a video is [B, T, H, W, 3], B at least 1, got shape {np.shape(video)}.")
+    if not hasattr(video, "dtype"):
+        raise ValueError(f"a video is an array [B, T, H, W, 3], got a {type(video).__name__}.")
+    shape = np.shape(video)
+    if len(shape) != 5 or shape[-1] != 3 or 0 in shape:
+        raise ValueError(f"a video is [B, T, H, W, 3], each at least 1, got shape {shape}.")
     if video.dtype == np.uint8:
         return
     if not jnp.issubdtype(video.dtype, jnp.floating):
@@ -77,6 +82,12 @@ class VideoVAE:
         if not bool((self.std > 0).all()):
             raise ValueError(f"the latent std is positive, got a least of {float(self.std.min())}.")
 
+    def on_all_devices(self) -> "VideoVAE":
+        """The same model, its parameters whole on each device of this host."""
+        other = copy.copy(self)
+        other.params = local.whole(self.params)
+        return other
+
     _ready = staticmethod(checked_pixels)  # what a chunk becomes before it is encoded
     _step = staticmethod(streaming.step)
 
@@ -120,11 +131,11 @@ class VideoVAE:
           ValueError: ``frames`` is less than T or of another form.
         """
         groups = dims.groups_of(frames, self.spec.temporal)
+        mean = self.posterior(video).mean
         if frames < video.shape[1]:
             raise ValueError(
                 f"{video.shape[1]} frames are observed and {frames} wanted: ask for more."
             )
-        mean = self.posterior(video).mean
         b, seen, *shape = mean.shape
         observed = jnp.tile((jnp.arange(groups) < seen)[None, :, None, None], (b, 1, 1, 1))
         key = rng.stream_key(seed, "padding")

@@ -1,11 +1,26 @@
-"""Whether all processes of a program say the same."""
+"""Whether all processes of a program say the same, and where they wait for one another."""
 
+import itertools
 from collections.abc import Sequence
 
+import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
 BYTES = 8  # of a digest
+DAY = 24 * 3_600_000  # milliseconds
+_waits = itertools.count()
+
+
+def wait(what: str) -> None:
+    """Waits for the other processes, up to a day; all call it together, in one order.
+
+    A collective of devices gives up on a slow process long before; a dead one ends this, too.
+    """
+    if jax.process_count() > 1:
+        from orbax.checkpoint import multihost
+
+        multihost.get_barrier_sync_fn()(key=f"{what} {next(_waits)}", timeout_ms=DAY)
 
 
 def told(values: Sequence[int]) -> np.ndarray:

@@ -45,6 +45,17 @@ def tokenizer_of(config: dict[str, Any]) -> VideoVAE:
         raise ValueError(f"config.tokenizer: {error}") from error
 
 
+def check_trained(config: dict[str, Any]) -> None:
+    """Raises ValueError if ``config.tokenizer`` is a name without weights: it is not trained."""
+    name = config["tokenizer"]["model"]
+    if not config["tokenizer"]["weights"] and not export.is_export(name):
+        raise ValueError(
+            f"config.tokenizer.model = {name} is a name without weights, and the latents of an "
+            "untrained encoder are worth nothing: set config.tokenizer.weights to its public "
+            "checkpoint, or .model to an export."
+        )
+
+
 def clip_form(stages: tuple[GeneratorStage, ...]) -> tuple[int, int, int]:
     """(frames, height, width) of the clips; ValueError unless it is the same in all stages."""
     forms = {(s.data.frames, *s.data.buckets[0][:2]) for s in stages}

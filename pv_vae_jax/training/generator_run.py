@@ -126,33 +126,45 @@ class GeneratorRun(Run):
     def training_data(self, stage: GeneratorStage) -> Data:
         """The batches of a stage, of cached latents or of clips, their labels checked.
 
+        Crops of clips are the largest, as those of launch.prepare_data latents.
+
         Raises:
-          ValueError: a generator of classes, and cached latents without labels.
+          ValueError: a generator of classes and data without labels, or of other classes; a
+            tokenizer that is not trained.
         """
         seed = rng.fold(self.seed, f"data/{stage.name}")
         if self.latents.dtype:
             batch, where = stage.data.buckets[0][2], self.config["data"]["latents"]
-            latents = cached.Latents(where, "train")
-            if self.module.classes and not latents.labels:
-                raise ValueError(
-                    f"config.generator.fields.classes is {self.module.classes}, but no latents of "
-                    f"{where} have a label: prepare them with --labels, or set 0 for an "
-                    "unconditional generator."
-                )
-            data = cached.LatentData(latents, batch, seed)
+            data = cached.LatentData(cached.Latents(where, "train"), batch, seed)
+            remedy = f"prepare {where} with --labels"
         else:
-            spec = self.tokenizer.spec
+            generator_latents.check_trained(self.config)
+            spec, whole = self.tokenizer.spec, (1.0, 1.0)
             data = video_data.training(
                 self.config["data"], stage.data, spec.temporal, spec.spatial, Withholding("none"),
-                seed,
+                seed, whole,
             )  # fmt: skip
-        if self.module.classes and len(set(data.classes.values())) > 1:
+            remedy = "set data.labels, or list the clips with labels (docs/data.md)"
+        if self.module.classes:
+            self._check_labels(data, remedy)
+        return _Labelled(data, self.module.classes)
+
+    def _check_labels(self, data: Data, remedy: str) -> None:
+        given = f"config.generator.fields.classes is {self.module.classes}"
+        if not data.labelled:
+            raise ValueError(
+                f"{given}, but the clips have no labels: {remedy}, or set 0 for an unconditional "
+                "generator."
+            )
+        names = set(data.classes.values())
+        if len(names) > 1:
             told = "; ".join(f"{kind}: {', '.join(n[:3])}" for kind, n in data.classes.items())
             raise ValueError(
                 "config.data: labels of its sources have other names, so one number would mean "
                 f"several classes ({told}, ...): give all of them as one list, or as numbers."
             )
-        return _Labelled(data, self.module.classes)
+        if names and (known := len(names.pop())) != self.module.classes:
+            raise ValueError(f"{given}, but the clips have {known} classes: set that.")
 
     def constants(self, stage: GeneratorStage) -> trees.Tree | None:
         """Parameters of the tokenizer's encoder, None for cached latents."""

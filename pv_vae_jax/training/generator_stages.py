@@ -81,6 +81,21 @@ def stages_of(config: Mapping[str, Any]) -> tuple[GeneratorStage, ...]:
     return stages.named(config, _stage)
 
 
+def check_guidance(config: Mapping[str, Any], guidance: float) -> None:
+    """Raises ValueError for guidance by a generator that never saw a clip without its label.
+
+    Args:
+      config: of the run.
+      guidance: the scale, 1 for none.
+    """
+    stages = [config["stages"][name] for name in config["run"]]
+    if guidance != 1.0 and not any(s["flow"]["drop"] or s["init_from"] for s in stages):
+        raise ValueError(
+            f"guidance = {guidance} mixes in a velocity without label, which flow.drop = 0 did not "
+            "train: give 1, or train with stages.NAME.flow.drop above 0."
+        )
+
+
 def _stage(name: str, values: Mapping[str, Any]) -> GeneratorStage:
     return GeneratorStage(
         name=name,

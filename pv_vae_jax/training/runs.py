@@ -1,5 +1,6 @@
 """From a config to its run."""
 
+import dataclasses
 from typing import Any
 
 from pv_vae_jax.core import storage
@@ -28,4 +29,8 @@ def of_workdir(folder: storage.Where) -> Run:
     config = workdir.read_config(folder)
     if "generator" not in config:
         return VAERun.of(config)
-    return GeneratorRun.of(config, workdir.read_latents(folder))
+    latents = workdir.read_latents(folder)
+    names = workdir.read_classes(folder)  # of clips, known since the data was opened
+    if latents is not None and len(names) == config["generator"]["fields"]["classes"]:
+        latents = dataclasses.replace(latents, classes=names)
+    return GeneratorRun.of(config, latents)

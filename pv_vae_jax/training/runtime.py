@@ -29,4 +29,5 @@ def check(config: Mapping[str, Any]) -> None:
     runtime = config["runtime"]
     least = {field: value for field, value in LEAST.items() if field in runtime}
     fields.at_least(runtime, least, "config.runtime.")
-    fields.at_least(config, {"seed": 0}, "config.")
+    if not 0 <= config["seed"] < 2**32:
+        raise ValueError(f"config.seed is from 0 to {2**32 - 1}; got {config['seed']}.")

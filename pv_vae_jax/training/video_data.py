@@ -70,7 +70,7 @@ def _tfds(data: dict[str, Any], span: tuple[float, float], held_out: bool) -> tf
 
 def training(
     data: dict[str, Any], form: StageData, temporal: int, spatial: int, withholding: Withholding,
-    seed: int,
+    seed: int, scale: tuple[float, float] = clips.Augment.scale,
 ) -> pipeline.TrainingData:  # fmt: skip
     """The clips that a stage trains on.
 
@@ -81,7 +81,9 @@ def training(
       spatial: pixels per latent row and column.
       withholding: what the encoder does not see.
       seed: of everything that is drawn.
+      scale: smallest and largest side of a crop over that of the largest.
     """
+    drawn = clips.Augment(form.strides, scale, form.flip, form.reversal)
     return pipeline.TrainingData(
         sources=tuple(of(data, form.frames, held_out=False).values()),
         buckets=tuple(buckets.Bucket(*bucket) for bucket in form.buckets),
@@ -89,7 +91,7 @@ def training(
         temporal=temporal,
         withholding=withholding,
         seed=seed,
-        augment=clips.Augment(strides=form.strides, flip=form.flip, reversal=form.reversal),
+        augment=drawn,
         spatial=spatial,
     )
 

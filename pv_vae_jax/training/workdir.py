@@ -182,6 +182,13 @@ def open_latents(workdir: storage.Where, latents: LatentForm) -> None:
         )
 
 
+def read_classes(workdir: storage.Where) -> tuple[str, ...]:
+    """The names of labels, if all sources of the run have the same; else none."""
+    path = storage.path(workdir) / "classes.json"
+    known = json_files.read(path).values() if storage.exists(path) else ()
+    return tuple(next(iter(known))) if len(set(map(tuple, known))) == 1 else ()
+
+
 def keep_classes(workdir: storage.Where, classes: dict[str, tuple[str, ...]]) -> list[str]:
     """Adds the names of labels to ``classes.json``.
 

@@ -206,6 +206,24 @@ def test_a_damaged_array_is_refused_by_name(path, tmp_path):
         export.load(broken)
 
 
+def test_a_damaged_array_that_is_compressed_is_refused_by_name(tmp_path):
+    packed = tmp_path / "packed.npz"
+    np.savez_compressed(packed, kernel=np.arange(4096))
+    data = bytearray(packed.read_bytes())
+    data[200:300] = bytes(100)
+    packed.write_bytes(data)
+    with pytest.raises(ValueError, match="packed.npz is not a whole .npz file .damaged at kernel"):
+        arrays.read(packed)
+
+
+def test_a_type_that_numpy_has_not_is_told(tmp_path):
+    header = b'{"kernel":{"dtype":"F8_E4M3","shape":[4],"data_offsets":[0,4]}}'
+    file = tmp_path / "small.safetensors"
+    file.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    with pytest.raises(ValueError, match="small.safetensors holds a type that NumPy has not"):
+        arrays.read(file)
+
+
 def test_a_damaged_array_of_safetensors_is_refused_by_name(paths, tmp_path):
     path, broken = paths[".safetensors"], tmp_path / "broken.safetensors"
     data = bytearray(path.read_bytes())

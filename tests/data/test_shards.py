@@ -76,6 +76,20 @@ def test_every_record_of_every_shard_is_an_example_once(tmp_path):
     assert source.name_of(3) == "train-00002-of-00003.array_record record 0"
 
 
+def test_labels_are_known_by_their_names_or_by_the_first_record(tmp_path):
+    source = shards.Shards(write(tmp_path / "numbers", 2))
+    assert source.labelled and not source.classes
+    unlabelled = records.Record(**{**vars(record(0)), "label": -1})
+    none = tmp_path / "none"
+    none.mkdir()
+    path = none / assemble.name_of("train", 0, 1)
+    made = assemble.write_shard(path, [records.encode(unlabelled)])
+    shard_index.write(none, {"train": [made | {"records": [20]}], "held_out": []}, {})
+    assert not shards.Shards(none).labelled
+    shard_index.keep_classes(none, ("bike", "run"))
+    assert shards.Shards(none).labelled
+
+
 def test_short_records_are_refused_with_their_count(tmp_path, caplog):
     folder = write(tmp_path, 4, 4, frames=lambda number: 20 if number % 4 else 5)
     source = shards.Shards(folder)

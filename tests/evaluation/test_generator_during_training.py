@@ -23,9 +23,12 @@ def run_of(vae, **runtime):
         "seed": 3,
         "sampling": {"steps": 2, "solver": "euler", "guidance": 1.0, "shift": 1.0},
         "runtime": values | runtime,
+        "run": ("generator",),
+        "stages": {"generator": {"flow": {"drop": 0.1}, "init_from": ""}},
     }
     form = types.SimpleNamespace(shape=(2, 1, 1, 4))  # 5 frames of 16 x 16
-    return types.SimpleNamespace(config=config, seed=3, tokenizer=vae, latents=form)
+    module = types.SimpleNamespace(classes=0)
+    return types.SimpleNamespace(config=config, seed=3, tokenizer=vae, latents=form, module=module)
 
 
 @pytest.fixture
@@ -91,7 +94,7 @@ def test_without_a_tokenizer_nothing_is_shown(vae, tmp_path):
         during.Evaluate(run_of(None))
 
 
-def test_values_that_cannot_be_are_told_before_the_first_update(vae):
+def test_values_that_cannot_be_are_told_before_the_first_update(vae, judge, monkeypatch):
     with pytest.raises(ValueError, match="no protocol is named 'large'"):
         during.Evaluate(run_of(vae, protocol="large"))
     with pytest.raises(ValueError, match="protocol_data films=/a: films is none of rendered"):
@@ -103,8 +106,19 @@ def test_values_that_cannot_be_are_told_before_the_first_update(vae):
     ):
         during.Evaluate(run_of(vae, protocol="small-gen"))
     small = "ucf101-gen+frames=5+height=16+width=16"
-    one = during.Evaluate(run_of(vae, protocol=small, protocol_data=("/data",)))
-    assert one._folders == {"ucf101": "/data"}
+    with pytest.raises(FileNotFoundError, match="/no/such"):
+        during.Evaluate(run_of(vae, protocol=small, protocol_data=("/no/such",)))
+    run = run_of(vae)
+    run.config["sampling"]["guidance"] = 4.0
+    with pytest.raises(ValueError, match="config.sampling: guidance = 4.0 needs labels to guide"):
+        during.Evaluate(run)
+    run.module.classes, run.config["stages"]["generator"]["flow"]["drop"] = 3, 0.0
+    with pytest.raises(ValueError, match="guidance = 4.0 mixes in a velocity without label, which"):
+        during.Evaluate(run)
+    missing = FileNotFoundError("no weights of I3D")
+    monkeypatch.setattr(evaluate.i3d, "load", lambda file: (_ for _ in ()).throw(missing))
+    with pytest.raises(FileNotFoundError, match="no weights of I3D"):
+        during.Evaluate(run_of(vae))
     run = run_of(vae)
     run.config["sampling"]["steps"] = 0
     with pytest.raises(ValueError, match="config.sampling: a sampler takes at least 1 step"):

@@ -8,6 +8,7 @@ from pv_vae_jax.data.clips import ClipError
 from pv_vae_jax.evaluation import measuring
 from pv_vae_jax.evaluation.measuring import Spent, Video, measure
 from pv_vae_jax.evaluation.rows import Folder, Row
+from pv_vae_jax.sharding import agreement
 
 
 def video(i, bad=False):
@@ -151,7 +152,7 @@ def test_two_videos_of_one_name_are_refused(folder):
 def test_one_host_of_two_measures_alone_and_waits_for_none(folder, monkeypatch):
     monkeypatch.setattr(measuring.jax, "process_count", lambda: 2)
     waited = []
-    monkeypatch.setattr(measuring.multihost_utils, "sync_global_devices", waited.append)
+    monkeypatch.setattr(agreement, "wait", waited.append)
     videos = [video(i) for i in range(4)]
     rows = run(videos, 4, folder, looked_at([]), shared=False)
     assert len(rows) == 4 and not waited

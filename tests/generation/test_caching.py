@@ -14,6 +14,7 @@ from pv_vae_jax.data.clips import Clip, ClipError, Draw
 from pv_vae_jax.generation.caching import clips, moments
 from pv_vae_jax.generation.caching.run import Caching
 from pv_vae_jax.models.video_vae import VideoVAE
+from pv_vae_jax.sharding import agreement
 from tests.generation.kept import files, records, small_vae
 
 
@@ -118,8 +119,7 @@ def test_hosts_share_the_shards_and_make_the_bytes_of_one(vae, tmp_path, monkeyp
     monkeypatch.setattr(Caching, "_write", write)
     monkeypatch.setattr(jax, "process_index", lambda *_: as_host["now"])
     monkeypatch.setattr(jax, "process_count", lambda *_: 3)
-    run = "pv_vae_jax.generation.caching.run.multihost_utils.sync_global_devices"
-    monkeypatch.setattr(run, together)
+    monkeypatch.setattr(agreement, "wait", together)
     caching(vae, out, Numbered(20), 4).run(1, 1, False)
     assert written == {0: [0, 3], 1: [1, 4], 2: [2]}
     assert files(out) == files(tmp_path / "one")

@@ -1,5 +1,7 @@
 """Samples by batches, into a folder, decoded in a stream."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -32,6 +34,27 @@ def test_a_sample_does_not_depend_on_the_batch_and_batches_are_cut(drawn):
     np.testing.assert_allclose(again[0], np.concatenate(one)[[10, 4]], atol=1e-5)
 
 
+def test_no_more_samples_are_drawn_than_are_wanted(vae, monkeypatch):
+    drawn, sample = [], drawing.sampler.sample
+    monkeypatch.setattr(drawing.local, "devices", lambda: 1)
+    monkeypatch.setattr(drawing.local, "split", jnp.asarray)
+    monkeypatch.setattr(
+        drawing.sampler, "sample", lambda *args: drawn.append(len(args[3])) or sample(*args)
+    )
+    assert len(drawing.sample(generator_of(vae), 2, steps=1)) == 2
+    assert drawn == [2]
+
+
+def test_parameters_are_not_sent_to_the_devices_with_each_batch(vae, drawn):
+    latents, decoder = np.zeros((8, *drawn.shape), np.float32), drawing.Decoder(vae)
+    decoder(latents)
+    placed = drawing.local.split(latents)
+    with jax.transfer_guard_device_to_device("disallow"):
+        decoder._vae._decoded(placed)
+        with pytest.raises(RuntimeError, match="Disallowed device-to-device transfer"):
+            vae._decoded(placed)
+
+
 def test_a_sample_without_a_label_is_of_the_null_class(drawn):
     none = next(drawn.latents([4], None, 8))
     null = next(drawn.latents([4], np.array([-1]), 8))
@@ -40,7 +63,7 @@ def test_a_sample_without_a_label_is_of_the_null_class(drawn):
 
 def test_videos_are_those_of_the_decoder_in_any_number(vae, drawn):
     latents = next(drawn.latents(range(3), drawing.labels_in_turn(3, 3), 8))
-    videos = drawing.decoded(vae, latents)
+    videos = drawing.Decoder(vae)(latents)
     assert videos.shape == (3, 5, 16, 16, 3) and videos.dtype == np.uint8
     whole = np.asarray(pixels.to_uint8(vae.decode(latents)))
     assert np.abs(videos.astype(int) - whole).max() <= 1  # rounding, on eight devices

@@ -1,3 +1,4 @@
+import argparse
 import importlib.metadata
 import subprocess
 import sys
@@ -65,6 +66,13 @@ def test_a_users_error_is_a_sentence_and_exit_code_2(environment, capsys, error,
     environment.setenv("PV_VAE_JAX_TRACEBACK", "1")
     with pytest.raises(type(error)):
         door.run(main)
+
+
+def test_a_seed_is_one_of_those_that_differ():
+    assert door.seed("0") == 0 and door.seed(str(2**32 - 1)) == 2**32 - 1
+    for text in ("-1", str(2**32), "1.5"):
+        with pytest.raises(argparse.ArgumentTypeError, match=f"0 to 4294967295, got {text}"):
+            door.seed(text)
 
 
 def test_a_python_without_the_packages_is_told_of_the_environment(environment, capsys):

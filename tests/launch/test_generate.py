@@ -182,6 +182,9 @@ def test_two_processes_of_two_devices_draw_what_one_draws(place, whole, samples,
         (["--labels", "a"], "--labels a: whole numbers with commas between"),
         (["--guidance", "2"], "guidance = 2.0 needs labels"),
         (["--solver", "rk4"], "a solver is one of euler, heun; got 'rk4'"),
+        (["--guided", "0.5"], "--guided is A:B, two times; got 0.5"),
+        (["--guided", "0.5:0.2"], "guided is a pair of times"),
+        (["--stage", "later"], "has no stage 'later'; its stages are: generator"),
         (["--seed", "7"], "holds other samples: seed differ"),
         (["--batch", "0"], "--batch is at least 1, got 0"),
         (["--cache", "kept"], "--cache kept is for --baseline"),
@@ -198,7 +201,7 @@ def test_bad_input_is_a_sentence(whole, samples, arguments, sentence):
         door.main([*out, *arguments])
 
 
-@pytest.mark.parametrize("flags", [["--steps", "3"], ["--labels", "1"], ["--step", "4"]])
+@pytest.mark.parametrize("flags", [["--steps", "3"], ["--guided", "0:1"], ["--stage", "a"]])
 def test_flags_of_a_generator_are_refused_where_none_draws(samples, flags):
     with pytest.raises(ValueError, match=f"{flags[0]} is of a generator, and none draws here"):
         door.main(["--latents", str(samples), "--out", str(samples), *flags])

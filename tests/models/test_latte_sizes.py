@@ -58,6 +58,7 @@ def test_the_parameters_do_not_depend_on_the_shape_of_the_latents():
         ({"depth": 5}, "so it is even; got 5"),
         ({"depth": 0}, "depth is at least 2; got 0"),
         ({"classes": -1}, "classes is at least 0; got -1"),
+        ({"mlp_ratio": 0}, "mlp_ratio is at least 1; got 0"),
         ({"heads": 3}, "a width of 128 does not divide into 3 heads"),
         ({"width": 6, "heads": 2}, "the width divides by 4, .*; got 6"),
         (

@@ -66,11 +66,13 @@ def test_streams_carry_normalised_latents_and_clamped_video(vae):
         (np.full(VIDEO.shape, np.nan, np.float32), r"in \[-1, 1\], got \[nan, nan\]"),
         (VIDEO.astype(np.int32), "uint8 in .* or float in .*, got int32"),
         (VIDEO[0], r"a video is \[B, T, H, W, 3\], .* got shape \(9, 16, 16, 3\)"),
-        (VIDEO[:0], r"B at least 1, got shape \(0, 9, 16, 16, 3\)"),
+        (VIDEO[:0], r"each at least 1, got shape \(0, 9, 16, 16, 3\)"),
+        (VIDEO[:, :0] / 255, r"each at least 1, got shape \(1, 0, 16, 16, 3\)"),
+        (VIDEO.tolist(), "a video is an array .* got a list"),
         (VIDEO[:, :7], r"1 \+ 4n frames, got 7: cut to 5 or pad to 9"),
         (VIDEO[:, :, :, :15], "width of a clip is a multiple of 16, got 15: pad to 16"),
     ],
-    ids=["range", "nan", "type", "rank", "none", "length", "size"],
+    ids=["range", "nan", "type", "rank", "none", "empty", "list", "length", "size"],
 )
 def test_a_video_that_does_not_fit_is_refused_with_a_sentence(vae, video, sentence):
     with pytest.raises(ValueError, match=sentence):
@@ -84,6 +86,8 @@ def test_other_input_that_does_not_fit_is_refused_with_a_sentence(vae):
         vae.decode(np.zeros((1, 0, 1, 1, 4), np.float32))
     with pytest.raises(ValueError, match="9 frames are observed and 5 wanted"):
         vae.predict(VIDEO, 5)
+    with pytest.raises(ValueError, match="a video is an array .* got a list"):
+        vae.predict(VIDEO.tolist(), 9)
     with pytest.raises(ValueError, match=r"1 \+ 4n frames, got 12"):
         vae.predict(VIDEO, 12)
     with pytest.raises(ValueError, match=r"latent mean is a vector \[4\], got shape \(3,\)"):

@@ -9,6 +9,7 @@ import pytest
 
 from pv_vae_jax.checkpoint import export, generator_export
 from pv_vae_jax.data import latents as cached
+from pv_vae_jax.data import sources
 from pv_vae_jax.models.generator import LatentForm
 from pv_vae_jax.sharding import mesh as meshes
 from pv_vae_jax.training import beginning, placement, runs, video_data, workdir
@@ -109,7 +110,7 @@ def test_cached_latents_of_another_model_are_refused_by_the_tokenizer(tokenizer,
         _ = run.tokenizer
     assert runs.of(config_of("", data__latents="kept")).tokenizer is None
     run = runs.of(config_of("", data__latents="kept", generator__fields__classes=2))
-    with pytest.raises(ValueError, match="classes is 2, but no latents of kept have a label: prep"):
+    with pytest.raises(ValueError, match="but the clips have no labels: prepare kept with"):
         run.training_data(run.stages[0])
 
 
@@ -137,7 +138,7 @@ def test_a_value_that_cannot_be_is_a_sentence(tokenizer, changes, sentence):
 
 def test_sources_that_number_other_classes_are_not_mixed(tokenizer, monkeypatch):
     data = types.SimpleNamespace(
-        classes={"VideoFiles": ("bike", "run"), "Shards": ("archery", "bike")}
+        classes={"VideoFiles": ("bike", "run"), "Shards": ("archery", "bike")}, labelled=True
     )
     monkeypatch.setattr(video_data, "training", lambda *_: data)
     run = runs.of(config_of(tokenizer[1], generator__fields__classes=2))
@@ -147,11 +148,25 @@ def test_sources_that_number_other_classes_are_not_mixed(tokenizer, monkeypatch)
     assert run.training_data(run.stages[0]).classes == data.classes
 
 
-def test_a_label_above_the_classes_ends_the_run_with_its_number(tokenizer):
+def test_names_of_classes_are_as_many_as_the_generator_knows(tokenizer, monkeypatch):
+    data = types.SimpleNamespace(classes={"VideoFiles": ("bike", "run", "walk")}, labelled=True)
+    monkeypatch.setattr(video_data, "training", lambda *_: data)
     run = runs.of(config_of(tokenizer[1], generator__fields__classes=2))
+    with pytest.raises(ValueError, match="classes is 2, but the clips have 3 classes: set that"):
+        run.training_data(run.stages[0])
+
+
+def test_a_generator_of_classes_is_not_trained_on_clips_without_labels(tokenizer):
+    run = runs.of(config_of(tokenizer[1], generator__fields__classes=2))
+    with pytest.raises(ValueError, match="but the clips have no labels: set data.labels, or list"):
+        run.training_data(run.stages[0])
+
+
+def test_a_label_above_the_classes_ends_the_run_with_its_number(tokenizer, monkeypatch):
+    run = runs.of(config_of(tokenizer[1], generator__fields__classes=2))
+    monkeypatch.setattr(sources.Rendered, "labelled", True)
     data = run.training_data(run.stages[0])
     batch = next(data.batches())
-    assert batch.label.tolist() == [-1] * 4  # rendered clips have none
 
     class Labelled:
         def batches(self):
@@ -160,3 +175,26 @@ def test_a_label_above_the_classes_ends_the_run_with_its_number(tokenizer):
     data._data = Labelled()
     with pytest.raises(ValueError, match="has the label 2; config.generator.fields.classes is 2"):
         next(data.batches())
+
+
+def test_a_generator_learns_of_whole_frames(tokenizer):
+    run = runs.of(config_of(tokenizer[1]))
+    assert run.training_data(run.stages[0]).augment.scale == (1.0, 1.0)
+
+
+def test_a_name_without_weights_encodes_nothing_to_train_on():
+    run = runs.of(config_of("pv_vae_tiny"))  # launch.compile needs none
+    with pytest.raises(ValueError, match="tokenizer.model = pv_vae_tiny is a name without weights"):
+        run.training_data(run.stages[0])
+
+
+def test_a_run_on_clips_knows_the_names_of_its_classes(tokenizer, tmp_path):
+    run = runs.of(config_of(tokenizer[1], generator__fields__classes=2))
+    workdir.open_workdir(tmp_path, run.config)
+    workdir.open_latents(tmp_path, run.latents)
+    workdir.keep_classes(tmp_path, {"VideoFiles": ("bike", "run")})
+    assert runs.of_workdir(tmp_path).latents.classes == ("bike", "run")
+    workdir.keep_classes(tmp_path, {"Shards": ("bike", "run")})
+    assert runs.of_workdir(tmp_path).latents.classes == ("bike", "run")
+    workdir.keep_classes(tmp_path, {"Shards": ("run", "bike")})
+    assert runs.of_workdir(tmp_path).latents.classes == ()

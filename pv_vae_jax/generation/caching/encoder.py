@@ -23,8 +23,7 @@ class Encoder:
     def __init__(self, vae: VideoVAE, batch: int):
         """Copies the parameters of ``vae`` to all devices, each of which gets ``batch`` clips."""
         self._count = batch * local.devices()
-        params = local.whole(vae.params)
-        self._vae = VideoVAE(vae.module, params, vae.mean, vae.std, vae.config)
+        self._vae = vae.on_all_devices()
 
     def __call__(self, clips: Iterator[Made]) -> Iterator[tuple[Header, Posterior]]:
         """Each header with its raw posterior, NumPy float32 ``[G, h, w, c]``, in order."""

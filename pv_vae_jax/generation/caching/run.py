@@ -15,7 +15,6 @@ from typing import Any
 
 import jax
 import tqdm
-from jax.experimental import multihost_utils
 
 from pv_vae_jax.checkpoint import files
 from pv_vae_jax.data import latent_records, latents, shard_index
@@ -28,6 +27,7 @@ from pv_vae_jax.generation.caching.moments import Moments
 from pv_vae_jax.generation.caching.work import Known, Work
 from pv_vae_jax.models import identity
 from pv_vae_jax.models.video_vae import VideoVAE
+from pv_vae_jax.sharding import agreement
 
 
 class Caching:
@@ -115,7 +115,7 @@ class Caching:
             return index, False
         if jax.process_index() == 0:
             work.begin()
-        _together("begun")
+        agreement.wait("latents begun")
         work.check()
         mine = self.shards[jax.process_index() :: jax.process_count()]
         left = [shard for shard in mine if work.known(shard.name) is None]
@@ -126,10 +126,10 @@ class Caching:
         ) as bar:
             for shard in left:
                 self._write(shard, work, encoder, reader, bar)
-        _together("written")
+        agreement.wait("latents written")
         if jax.process_index() == 0:
             self._finish(work)
-        _together("finished")
+        agreement.wait("latents finished")
         return latents.read_index(self._out), True
 
     def _write(
@@ -189,9 +189,3 @@ class Caching:
                 "splits": splits,
             }
         )
-
-
-def _together(moment: str) -> None:
-    """Waits for the other hosts."""
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices(f"latents {moment}")
