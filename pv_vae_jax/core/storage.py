@@ -13,7 +13,9 @@ an OSError that says what to do.
 """
 
 import contextlib
+import errno
 import hashlib
+import logging
 import os
 import pathlib
 import shutil
@@ -31,6 +33,13 @@ LOGIN = {
 # Libraries whose errors are those of a store, not of what is done with its bytes.
 LIBRARIES = ("gcsfs", "s3fs", "adlfs", "fsspec", "aiohttp", "google", "botocore", "requests")
 READ_AHEAD = 2**20  # bytes fetched at once where a file is read in pieces
+# What a system says of itself or of rights, not of what a file holds.
+PASSING = (
+    errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE,
+    errno.ETIMEDOUT, errno.EAGAIN, errno.EINTR, errno.EBUSY,
+)  # fmt: skip
+
+log = logging.getLogger(__name__)
 
 Where = str | os.PathLike
 
@@ -116,6 +125,17 @@ class Missing(StoreError, FileNotFoundError):
 
 class Denied(StoreError, PermissionError):
     """The store does not let us."""
+
+
+def may_pass(error: BaseException | None) -> bool:
+    """Whether the error, or its cause, is none of the file itself: another try may read it."""
+    while error is not None:
+        if isinstance(error, StoreError):
+            return not isinstance(error, Missing)
+        if isinstance(error, OSError) and error.errno in PASSING:
+            return True
+        error = error.__cause__
+    return False
 
 
 def _sentence(error: Exception, url: str) -> StoreError:
@@ -294,14 +314,24 @@ def _stat_of(info: dict[str, Any]) -> tuple[int, int]:
     return int(info["size"] or 0), int(hashlib.sha256(version.encode()).hexdigest()[:15], 16)
 
 
+def _unlisted(error: OSError) -> None:
+    if not isinstance(error, PermissionError):
+        raise error
+    log.warning("%s is not used: permission denied.", error.filename)
+
+
 def files_under(folder: Where) -> dict[str, tuple[int, int] | None]:
     """All files of a folder and those in it, sorted: name to :func:`stat` where that is free.
 
-    Links are followed; a folder that is reached twice is taken once.
+    Links are followed; a folder that is reached twice is taken once, one that may not be listed is
+    named and passed over.
+
+    Raises:
+      OSError: a folder cannot be listed.
     """
     if not is_url(folder):
         found, seen = [], set()
-        for where, folders, names in os.walk(folder, followlinks=True):
+        for where, folders, names in os.walk(folder, onerror=_unlisted, followlinks=True):
             here = os.stat(where)
             if (here.st_dev, here.st_ino) in seen:
                 folders.clear()

@@ -11,6 +11,7 @@ of grey as 8, of an animation the first frame.
 import dataclasses
 import hashlib
 import io
+import json
 import math
 import os
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ import PIL.ImageOps
 from pv_vae_jax.core import storage
 from pv_vae_jax.data import listing, manifest, spans
 from pv_vae_jax.data.clips import Clip, ClipError, Draw
-from pv_vae_jax.data.entry import Entry, Kind
+from pv_vae_jax.data.entry import PASSING, Entry, Kind
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 HEAD = 2**16  # bytes that are hashed
@@ -64,6 +65,8 @@ def probe(path: str | os.PathLike) -> Entry:
                     entry, reason=f"its pixels are of type {image.mode}, not of 8 or 16 bits"
                 )
     except FAILURES as error:
+        if storage.may_pass(error):
+            entry = dataclasses.replace(entry, modified=PASSING)
         return dataclasses.replace(entry, reason=reason_of(error))
     digest = content.hexdigest()[: spans.DIGITS]
     return dataclasses.replace(entry, frames=1, digest=digest)
@@ -107,8 +110,6 @@ def _rgb(image: PIL.Image.Image) -> np.ndarray:
 class ImageFiles:
     """Pictures of any size and colour type as clips of one frame (data/sources.py's protocol)."""
 
-    sha256: str = ""
-
     def __init__(
         self,
         where: str | os.PathLike | Sequence[str | os.PathLike],
@@ -143,14 +144,26 @@ class ImageFiles:
             raise FileNotFoundError(
                 f"none of {len(entries)} files at {where} is usable:\n{reasons}"
             )
-        self._items = [
-            item for item, entry in usable if span[0] <= spans.fraction(entry.digest) < span[1]
+        used = [
+            (item, entry.digest)
+            for item, entry in usable
+            if span[0] <= spans.fraction(entry.digest) < span[1]
         ]
-        if not self._items:
+        self._items, self._digests = zip(*used, strict=True) if used else ((), ())
+        if not used:
             raise FileNotFoundError(
                 f"none of {len(usable)} pictures at {where} falls into the span {span}: "
                 "add pictures, or widen the span (data.held_out of a config)."
             )
+
+    @property
+    def sha256(self) -> str:
+        """Of contents, labels and captions of the pictures, in order."""
+        known = [
+            [digest, i.label, i.caption]
+            for i, digest in zip(self._items, self._digests, strict=True)
+        ]
+        return hashlib.sha256(json.dumps([self.classes, known]).encode()).hexdigest()
 
     @property
     def labelled(self) -> bool:

@@ -72,9 +72,7 @@ def stored(values: np.ndarray, dtype: str, what: str) -> np.ndarray:
 
 def encode(header: Header, mean: np.ndarray, logvar: np.ndarray) -> bytes:
     """The bytes of (1); equal records have equal bytes."""
-    text = json.dumps(
-        dataclasses.asdict(header), sort_keys=True, separators=(",", ":"), ensure_ascii=False
-    ).encode()
+    text = json.dumps(dataclasses.asdict(header), sort_keys=True, separators=(",", ":")).encode()
     return b"".join((MAGIC, struct.pack("<I", len(text)), text, mean.tobytes(), logvar.tobytes()))
 
 

@@ -1,15 +1,15 @@
 """Which files there are, with their labels and captions: folders, files, and lists of both.
 
     a folder         all files of the right kind in it and below it
-    .csv  .tsv       a header with the column path, and label, caption where there are any
+    .csv  .tsv       a header with the column path, and label, caption, group where there are any
     .jsonl           an object a line with the same keys
     any other text   one path a line; a line that begins with # is passed over
 
 A path in a list is relative to the list.  Labels are whole numbers from 0, or names, which are
 numbered in sorted order; an empty one is no label (-1).  With ``labels="folder"`` the label of a
 file is the name of the folder that it lies in, as in UCF101; with ``labels="file"`` each file is a
-class of its own, named by its path below the folder that all files have in common.  Every place may
-be a URL.
+class of its own, named by its path below the folder that all files have in common.  Files of one
+group (scenes of a film) stay together where launch.prepare_data splits.  Every place may be a URL.
 """
 
 import csv
@@ -19,13 +19,16 @@ import json
 import logging
 import os
 import pathlib
+import re
 from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 from pv_vae_jax.core import storage
 from pv_vae_jax.data.entry import Kind
 
-COLUMNS = ("path", "label", "caption")
+COLUMNS = ("path", "label", "caption", "group")
 LABELS = ("", "folder", "file")
+NUMBER = re.compile(r"-?\d+", re.ASCII)
 Places = str | os.PathLike | Sequence[str | os.PathLike]
 
 log = logging.getLogger(__name__)
@@ -40,12 +43,14 @@ class Item:
       label: number of its class, or -1.
       caption: a text, or "".
       stat: what storage.stat says, where the listing of a URL told it.
+      group: of those that belong together, or "".
     """
 
     path: str
     label: int = -1
     caption: str = ""
     stat: tuple[int, int] | None = None
+    group: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +69,7 @@ class _Row:
     path: str
     label: str = ""
     caption: str = ""
+    group: str = ""
     stat: tuple[int, int] | None = None
 
 
@@ -141,14 +147,23 @@ def _lines(place: str, text: str) -> Iterator[_Row]:
 
 
 def _table(place: str, text: str) -> Iterator[_Row]:
-    rows = csv.reader(
-        io.StringIO(text, newline=""), delimiter="\t" if place.endswith(".tsv") else ","
-    )
+    delimiter = "\t" if _suffix(place) == ".tsv" else ","
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        yield from _cells(place, rows)
+    except csv.Error as error:
+        raise ValueError(
+            f"{place}, up to line {rows.line_num}: a quote is not closed, or closes within a text "
+            f"({error}); write a quote within quotes twice."
+        ) from error
+
+
+def _cells(place: str, rows: Any) -> Iterator[_Row]:
     header = [name.strip() for name in next(rows, [])]
     if "path" not in header:
         raise ValueError(
-            f"{place}, line 1: the header is {header}; it needs a column path, and may have label "
-            "and caption."
+            f"{place}, line 1: the header is {header}; it needs a column path, and may have "
+            "label, caption and group."
         )
     _name_surplus(place, set(header) - set(COLUMNS), "column")
     for cells in rows:
@@ -177,10 +192,11 @@ def _objects(place: str, text: str) -> Iterator[_Row]:
         if not isinstance(found, dict):
             raise ValueError(f'{where} is no object; write {{"path": "a.mp4", "label": "name"}}.')
         surplus |= set(found) - set(COLUMNS)
-        for key, kinds in (("path", str), ("caption", str), ("label", str | int)):
+        kinds_of = {"path": str, "caption": str, "label": str | int, "group": str | int}
+        for key, kinds in kinds_of.items():
             value = found.get(key)
             if value is not None and (isinstance(value, bool) or not isinstance(value, kinds)):
-                wanted = "a text or a whole number" if key == "label" else "a text"
+                wanted = "a text" if kinds is str else "a text or a whole number"
                 raise ValueError(f"{where}: {key} is {value!r}; it is {wanted}.")
         kept = {key: found[key] for key in COLUMNS if found.get(key) is not None}
         yield _row(where, {key: str(value) for key, value in kept.items()})
@@ -217,8 +233,8 @@ def _by_file(rows: Sequence[_Row]) -> list[_Row]:
 
 def _names(rows: Sequence[_Row]) -> list[str]:
     """The names of classes in order, or none where all labels are numbers."""
-    named = [row for row in rows if row.label and not row.label.lstrip("-").isdecimal()]
-    counted = [row for row in rows if row.label.lstrip("-").isdecimal()]
+    named = [row for row in rows if row.label and not NUMBER.fullmatch(row.label)]
+    counted = [row for row in rows if NUMBER.fullmatch(row.label)]
     if named and counted:
         raise ValueError(
             f"{counted[0].where}: the label {counted[0].label} is a number, but {named[0].label!r} "
@@ -235,5 +251,5 @@ def _listing(rows: Sequence[_Row], classes: Sequence[str]) -> Listing:
             raise ValueError(
                 f"{row.where}: the label {label} is not a number from 0 to {2**31 - 1}."
             )
-        items.append(Item(row.path, label, row.caption, row.stat))
+        items.append(Item(row.path, label, row.caption, row.stat, row.group))
     return Listing(tuple(items), tuple(classes))

@@ -1,7 +1,9 @@
 """What is known of each file (data/entry.py), probed once and remembered.
 
 What was found is kept in ``$PV_VAE_JAX_CACHE/manifests`` (``~/.cache/pv_vae_jax``) and holds as
-long as size and modification time do.  Bad files are named there with their reason.
+long as size and modification time do: a file for each kind of file and the folder that all of a
+place have in common, so that a place that grows is probed where it is new.  Bad files are named
+there with their reason.
 """
 
 import concurrent.futures
@@ -10,7 +12,9 @@ import functools
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+import os
+import time
+from collections.abc import Iterable, Sequence
 
 import tqdm
 
@@ -21,6 +25,7 @@ from pv_vae_jax.data.video_probe import VIDEOS
 
 VERSION = 2
 THREADS = 8
+KEPT_EVERY = 60  # seconds: what an interrupted probing loses
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +47,7 @@ def _kept(file: storage.Where) -> dict[str, Entry]:
     return {entry.path: entry for entry in entries}
 
 
-def _keep(file: storage.Where, entries: list[Entry]) -> None:
+def _keep(file: storage.Where, entries: Iterable[Entry]) -> None:
     text = json.dumps({"version": VERSION, "entries": [dataclasses.asdict(e) for e in entries]})
     try:
         storage.write(file, text)
@@ -84,20 +89,25 @@ def of_items(
     items: Sequence[listing.Item], progress: bool = True, kind: Kind = VIDEOS
 ) -> list[Entry]:
     """The entries of files that are listed already, in their order."""
-    paths = [item.path for item in items]
-    listed = "\n".join([kind.noun, *paths]).encode(errors="surrogateescape")  # of any bytes
-    name = hashlib.sha256(listed).hexdigest()[:16]
-    file, told = cache.folder("manifests") / f"{name}.json", {i.path: i.stat for i in items}
+    told = {item.path: item.stat for item in items}
+    folders = [path.split("/")[:-1] for path in told]
+    listed = f"{kind.noun}\n{'/'.join(os.path.commonprefix(folders))}"
+    name = hashlib.sha256(listed.encode(errors="surrogateescape")).hexdigest()[:16]  # of any bytes
+    file = cache.folder("manifests") / f"{name}.json"
     kept = _kept(file)
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
         same = pool.map(lambda item: _unchanged(kept.get(item.path), item), items)
-        known = {path: kept[path] for path, is_same in zip(paths, same, strict=True) if is_same}
-        wanted = [path for path in paths if path not in known]
+        known = {item.path for item, is_same in zip(items, same, strict=True) if is_same}
+        wanted, saved = [path for path in told if path not in known], time.monotonic()
+        bar = tqdm.tqdm(
+            pool.map(kind.probe, wanted), f"{kind.noun}s", len(wanted), delay=1.0,
+            disable=not progress, unit="file",
+        )  # fmt: skip
+        for entry in bar:
+            kept[entry.path] = _as_listed(entry, told[entry.path])
+            if time.monotonic() - saved > KEPT_EVERY:
+                _keep(file, kept.values())
+                saved = time.monotonic()
         if wanted:
-            found = pool.map(kind.probe, wanted)
-            bar = tqdm.tqdm(
-                found, f"{kind.noun}s", len(wanted), delay=1.0, disable=not progress, unit="file"
-            )
-            known.update((entry.path, _as_listed(entry, told[entry.path])) for entry in bar)
-            _keep(file, [known[path] for path in paths])
-    return [known[path] for path in paths]
+            _keep(file, kept.values())
+    return [kept[item.path] for item in items]

@@ -66,7 +66,7 @@ _KINDS = {field.name: field.type for field in dataclasses.fields(Record) if fiel
 def encode(record: Record) -> bytes:
     """The bytes of (1); equal records have equal bytes."""
     fields = {name: getattr(record, name) for name in _KINDS}
-    header = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    header = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
     return b"".join((MAGIC, struct.pack("<I", len(header)), header, record.payload))
 
 

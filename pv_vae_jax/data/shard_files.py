@@ -18,7 +18,7 @@ from typing import Any
 import grain
 import numpy as np
 
-from pv_vae_jax.core import cache, storage
+from pv_vae_jax.core import cache, locks, storage
 from pv_vae_jax.data.clips import ClipError
 
 OTHERS = 1024  # files that a process has open besides
@@ -95,13 +95,16 @@ class ShardFiles:
         path = self._here(shard)
         if not storage.is_url(self.folder) or path.exists():
             return
-        with storage.here(storage.path(self.folder) / shard["name"]) as copy:
-            found = storage.sha256(copy)
-            if found != shard["sha256"]:
-                known = shard["sha256"][:16]
-                raise ValueError(f"sha256 is {found[:16]} where the index says {known}")
-            with storage.whole(path) as partial:
-                shutil.move(copy, partial)
+        with locks.waited_for(path.with_name(f"{path.name}.lock")):
+            if path.exists():  # another thread or process has brought it
+                return
+            with storage.here(storage.path(self.folder) / shard["name"]) as copy:
+                found = storage.sha256(copy)
+                if found != shard["sha256"]:
+                    known = shard["sha256"][:16]
+                    raise ValueError(f"sha256 is {found[:16]} where the index says {known}")
+                with storage.whole(path) as partial:
+                    shutil.move(copy, partial)
 
 
 def _make_room(shards: int) -> None:

@@ -13,6 +13,8 @@ TFDS is imported when a data set is opened, not before.  Nothing is downloaded: 
 how a data set is prepared.  The order is data/pipeline.py's.
 """
 
+import hashlib
+import json
 import math
 import os
 from collections.abc import Mapping
@@ -45,7 +47,6 @@ class TFDS:
     """
 
     refused: dict[str, str] = {}
-    sha256: str = ""
 
     def __init__(
         self,
@@ -85,6 +86,12 @@ class TFDS:
                 f"{name}: of the {len(self._data)} examples of {split} none is in the span "
                 f"{span}; widen it (data.held_out of a config)."
             )
+
+    @property
+    def sha256(self) -> str:
+        """Of the set, its split, the span and what is read of an example."""
+        known = [self.full_name, self.split, self._first, self._clips, self.roles]
+        return hashlib.sha256(json.dumps(known).encode()).hexdigest()
 
     def __len__(self) -> int:
         return self._clips
@@ -209,6 +216,7 @@ def _holds_pixels(feature: Any) -> bool:
     inner = getattr(feature, "feature", None)
     pictures = _is(feature, "Sequence") and _is(inner, "Image")
     clips = _is(feature, "Tensor") and len(feature.shape) == 4 and feature.np_dtype == np.uint8
+    clips = clips and feature.shape[-1] in (1, 3, None)
     return pictures or _is(feature, "Image") or clips
 
 

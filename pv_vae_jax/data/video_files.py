@@ -45,16 +45,18 @@ WEBM = Encoding("webm", "libvpx-vp9", VP9)
 
 
 @contextlib.contextmanager
-def container_of(film: str | os.PathLike | bytes) -> Iterator[av.container.InputContainer]:
+def container_of(
+    film: str | os.PathLike | bytes, options: dict[str, str] | None = None
+) -> Iterator[av.container.InputContainer]:
     """A film open for reading: a path, a URL (only what is read is fetched), or its bytes."""
     if isinstance(film, bytes):
-        with av.open(io.BytesIO(film)) as container:
+        with av.open(io.BytesIO(film), options=options) as container:
             yield container
     elif storage.is_url(film):
-        with storage.opened(film) as file, av.open(file) as container:
+        with storage.opened(film) as file, av.open(file, options=options) as container:
             yield container
     else:
-        with av.open(os.fspath(film)) as container:
+        with av.open(os.fspath(film), options=options) as container:
             yield container
 
 

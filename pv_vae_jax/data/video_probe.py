@@ -22,16 +22,34 @@ def time_stamps(film: str | bytes) -> tuple[list[int], str]:
     """Sorted pts of all frames of a file or its bytes, and what is wrong with them or ""."""
     with video_files.container_of(film) as container:
         stream = container.streams.video[0]
-        whole = (p for p in container.demux(stream) if p.size and not p.is_corrupt)
+        is_shown = _SHOWN.get(stream.codec_context.codec.canonical_name, bool)
+        whole = (p for p in container.demux(stream) if _is_whole(p) and is_shown(p))
         packets = [(p.pts, p.is_discard) for p in whole]  # not their bytes: the film is long
         promised = stream.frames if "mp4" in container.format.name else 0  # others only estimate
-        if len(packets) < promised:
-            return [], f"truncated: {len(packets)} of {promised} frames readable"
-        stamps = [pts for pts, is_discard in packets if not is_discard]
+        is_avi = "avi" in container.format.name
+    if len(packets) < promised and (there := _stored(film)) < promised:
+        return [], f"truncated: {there} of {promised} frames readable"
+    if is_avi and not video_files.in_order(film):  # B-frames there have the stamps of decoding
+        return [], "its time stamps are not in order: remux it, such as to MP4"
+    stamps = [pts for pts, is_discard in packets if not is_discard]
     if None in stamps:  # streams without an index, such as MPEG-PS: decode to know
         with video_files.container_of(film) as container:
             stamps = [f.pts for f in container.decode(video=0) if f.pts is not None]
     return sorted(set(stamps)), ""
+
+
+def _is_whole(packet: av.Packet) -> bool:
+    return bool(packet.size) and not packet.is_corrupt
+
+
+def _stored(film: str | bytes) -> int:
+    """How many frames there are, those that an edit list leaves out included."""
+    with video_files.container_of(film, {"ignore_editlist": "1"}) as container:
+        return sum(map(_is_whole, container.demux(video=0)))
+
+
+# VP8 has packets that are no frame but seen by others (RFC 6386, section 9.1: show_frame).
+_SHOWN = {"vp8": lambda packet: bool(memoryview(packet)[0] & 0x10)}
 
 
 def probe(film: str | os.PathLike | bytes) -> Entry:
@@ -50,12 +68,9 @@ def probe(film: str | os.PathLike | bytes) -> Entry:
             if frame is None:
                 return dataclasses.replace(entry, reason="no frame can be decoded")
             height, width = video_files.upright(frame).shape[:2]
-            is_avi = "avi" in container.format.name  # B-frames there have the stamps of decoding
         stamps, reason = time_stamps(film)
-        if is_avi and not reason and not video_files.in_order(film):
-            reason = "its time stamps are not in order: remux it, such as to MP4"
     except video_files.FAILURES as error:
-        if isinstance(error, OSError) and not isinstance(error, av.FFmpegError):
+        if storage.may_pass(error):
             entry = dataclasses.replace(entry, modified=PASSING)  # of the system, not of the film
         return dataclasses.replace(entry, reason=video_files.reason_of(error))
     if reason or not stamps:

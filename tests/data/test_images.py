@@ -212,3 +212,10 @@ def test_what_is_no_still_is_refused_with_a_sentence(tmp_path):
     path.unlink()
     with pytest.raises(ClipError, match="b.png: no such file"):
         source.clip(0, Draw(), 1, 16, 16)
+
+
+def test_other_pictures_are_other_data(tmp_path):
+    one, two = (images.ImageFiles(many(tmp_path / name, 3)) for name in ("one", "two"))
+    assert one.sha256 == two.sha256  # the same content
+    write(tmp_path / "two" / "1.png", picture(9))
+    assert images.ImageFiles(tmp_path / "two").sha256 != one.sha256

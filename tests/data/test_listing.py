@@ -6,6 +6,7 @@ import pytest
 from pv_vae_jax.data import images, listing, sources, video_files, video_probe
 from pv_vae_jax.data.clips import Draw
 from pv_vae_jax.data.entry import Kind
+from pv_vae_jax.data.prepare import items
 from tests.data import films
 
 
@@ -155,3 +156,29 @@ def test_a_caption_may_hold_any_character_that_json_allows(tmp_path):
     row = json.dumps({"path": "a.mp4", "caption": text}, ensure_ascii=False)
     (tmp_path / "list.jsonl").write_text(row + "\r\n", newline="")
     assert rows(listed(tmp_path / "list.jsonl")) == [("a.mp4", -1, text)]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".TSV"])
+def test_a_quote_that_is_not_closed_swallows_no_rows(tmp_path, suffix):
+    separator = "," if suffix == ".csv" else "\t"
+    lines = ["path,caption", 'a.mp4,"a 5', "b.mp4,three", "c.mp4,four"]
+    path = tmp_path / f"list{suffix}"
+    path.write_text("\n".join(line.replace(",", separator) for line in lines) + "\n")
+    with pytest.raises(ValueError, match="up to line 4: a quote is not closed"):
+        listed(path)
+    path.write_text(path.read_text().replace("three", "t" * 200_000))
+    with pytest.raises(ValueError, match=f"{path.name}, up to line"):  # more than csv takes
+        listed(path)
+
+
+def test_a_label_of_other_signs_is_a_name(tmp_path):
+    (tmp_path / "list.csv").write_text("path,label\na.mp4,--5\nb.mp4,\n")
+    assert listed(tmp_path / "list.csv").classes == ("--5",)
+
+
+def test_files_of_a_list_may_belong_together(tmp_path):
+    (tmp_path / "list.csv").write_text("path,group\na.mp4,film 1\nb.mp4,film 1\nc.mp4,\n")
+    (tmp_path / "list.jsonl").write_text('{"path": "a.mp4", "group": 7}\n')
+    assert [item.group for item in listed(tmp_path / "list.csv").items] == ["film 1", "film 1", ""]
+    assert [item.group for item in listed(tmp_path / "list.jsonl").items] == ["7"]
+    assert [item.key for item in items.of(tmp_path / "list.csv")[0]] == ["film 1", "film 1", ""]

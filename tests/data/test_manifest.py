@@ -4,9 +4,12 @@ import json
 import os
 import pathlib
 
+import av
+import PIL.Image
 import pytest
 
-from pv_vae_jax.data import manifest, video_files
+from pv_vae_jax.core import storage
+from pv_vae_jax.data import images, manifest, video_files
 from pv_vae_jax.data.video_probe import VIDEOS
 from tests.data import films
 
@@ -80,17 +83,80 @@ def test_what_cannot_be_listed_is_a_sentence(tmp_path):
         manifest.of(tmp_path / "list.bin")
 
 
-def test_what_could_not_be_read_once_is_probed_at_the_next_start(tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.EMFILE])
+def test_what_could_not_be_read_once_is_probed_at_the_next_start(tmp_path, monkeypatch, number):
     video_files.write(tmp_path / "a.mp4", [films.numbered(10)])
+    PIL.Image.new("RGB", (8, 8)).save(tmp_path / "b.png")
+
+    def busy(*_, **__):
+        av.error.err_check(-number)  # as PyAV raises it
+        raise AssertionError
+
+    def denied(*_, **__):
+        raise OSError(number, os.strerror(number))
+
     with monkeypatch.context() as patch:
-        patch.setattr(video_files, "container_of", _busy)
-        assert manifest.of(tmp_path)[0].reason == "input/output error"
-    (entry,) = manifest.of(tmp_path)
-    assert (entry.reason, entry.frames) == ("", 10)
+        patch.setattr(video_files.av, "open", busy)
+        patch.setattr(images.storage, "opened", denied)
+        for kind in (VIDEOS, images.PICTURES):
+            assert manifest.of(tmp_path, kind=kind)[0].reason == os.strerror(number).lower()
+    for kind, frames in ((VIDEOS, 10), (images.PICTURES, 1)):
+        (entry,) = manifest.of(tmp_path, kind=kind)
+        assert (entry.reason, entry.frames) == ("", frames)
 
 
-def _busy(film):
-    raise OSError(errno.EIO, "Input/output error")
+def test_a_folder_that_grows_is_probed_where_it_is_new(tmp_path):
+    folder, probed = tmp_path / "films", []
+    kind = dataclasses.replace(VIDEOS, probe=lambda path: probed.append(path) or VIDEOS.probe(path))
+    for name in "ab":
+        video_files.write(folder / f"{name}.mp4", [films.numbered(5)])
+    manifest.of(folder, kind=kind)
+    video_files.write(folder / "c.mp4", [films.numbered(5)])
+    manifest.of(folder, kind=kind)
+    manifest.of([folder / "a.mp4", folder / "c.mp4"], kind=kind)  # a part of it
+    manifest.of(folder, kind=kind)
+    assert [os.path.basename(path) for path in sorted(probed)] == ["a.mp4", "b.mp4", "c.mp4"]
+
+
+def test_an_interrupted_probing_keeps_what_it_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(manifest, "KEPT_EVERY", -1)
+    monkeypatch.setattr(manifest, "THREADS", 1)
+    for name in "ab":
+        video_files.write(tmp_path / "films" / f"{name}.mp4", [films.numbered(5)])
+
+    def probe(path):
+        if path.endswith("b.mp4"):
+            raise KeyboardInterrupt
+        return VIDEOS.probe(path)
+
+    with pytest.raises(KeyboardInterrupt):
+        manifest.of(tmp_path / "films", kind=dataclasses.replace(VIDEOS, probe=probe))
+    probed = []
+    kind = dataclasses.replace(VIDEOS, probe=lambda path: probed.append(path) or VIDEOS.probe(path))
+    manifest.of(tmp_path / "films", kind=kind)
+    assert [os.path.basename(path) for path in probed] == ["b.mp4"]
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO])
+def test_a_folder_that_cannot_be_listed_is_named_or_ends_the_search(
+    tmp_path, monkeypatch, caplog, number
+):
+    video_files.write(tmp_path / "a" / "a.mp4", [films.numbered(5)])
+    (tmp_path / "b").mkdir()
+    scandir = os.scandir
+
+    def broken(path):
+        if str(path).endswith("/b"):
+            raise OSError(number, os.strerror(number), str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", broken)
+    if number == errno.EACCES:
+        assert list(storage.files_under(tmp_path)) == [str(tmp_path / "a" / "a.mp4")]
+        assert f"{tmp_path / 'b'} is not used: permission denied" in caplog.text
+    else:
+        with pytest.raises(OSError, match="Input/output error"):
+            storage.files_under(tmp_path)
 
 
 def test_files_behind_links_and_with_names_of_any_bytes_are_found(tmp_path):

@@ -152,3 +152,40 @@ def test_pixels_of_the_wrong_kind_are_refused(tmp_path):
         video_files.write(tmp_path / "a.mp4", [np.zeros((2, 4, 4, 3), np.float32)])
     with pytest.raises(ValueError, match="no frames to write"):
         video_files.write(tmp_path / "a.mp4", [])
+
+
+def test_a_film_that_an_edit_list_cuts_is_not_truncated(tmp_path):
+    films.encode(tmp_path / "a.mp4", films.numbered(60), g="12", bf="0")
+    data = bytearray((tmp_path / "a.mp4").read_bytes())
+    place = data.index(b"elst") + 12  # the duration of its only entry
+    (duration,) = struct.unpack(">I", data[place : place + 4])
+    data[place : place + 4] = struct.pack(">I", duration // 2)
+    entry = video_probe.probe(bytes(data))
+    assert entry.reason == "" and 30 <= entry.frames < 40
+    frames = list(video_files.read(bytes(data), entry.pts(np.arange(30))))
+    assert list(films.numbers(np.stack(frames))) == list(range(30))
+
+
+def test_packets_of_vp8_that_show_no_frame_are_none(tmp_path):
+    films.encode(tmp_path / "a.webm", films.numbered(24), "libvpx", g="8", deadline="good")
+    with av.open(tmp_path / "a.webm") as source, av.open(tmp_path / "b.webm", "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(p for p in source.demux(video=0) if p.size):
+            if number == 5:
+                data = bytes(packet)
+                hidden = av.Packet(bytes([data[0] & ~0x10]) + data[1:])
+                hidden.pts = hidden.dts = packet.pts - 20
+                hidden.time_base, hidden.stream = packet.time_base, stream
+                target.mux(hidden)
+            packet.stream = stream
+            target.mux(packet)
+    entry = video_probe.probe(tmp_path / "b.webm")
+    assert entry.frames == 24
+    frames = np.stack(list(video_files.read(tmp_path / "b.webm", entry.pts(np.arange(24)))))
+    assert frames.shape[0] == 24
+
+
+def test_films_in_bytes_are_refused_as_files_are(tmp_path):
+    films.encode(tmp_path / "a.avi", films.numbered(30), bf="2")
+    film = (tmp_path / "a.avi").read_bytes()
+    assert "not in order: remux it" in video_probe.time_stamps(film)[1]

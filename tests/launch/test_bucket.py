@@ -1,5 +1,6 @@
 """A run at gs://, in a bucket on this machine (tests/buckets.py)."""
 
+import concurrent.futures
 import hashlib
 import json
 import os
@@ -216,6 +217,11 @@ def test_shards_in_a_bucket_are_copied_once_and_compared(bucket, tmp_path, monke
     source = shards.Shards(f"{bucket}/shards").of_length(9)
     assert not (tmp_path / "cache" / "shards").exists()  # the index alone was read
     wanted = shards.Shards(folder).of_length(9).clip(0, Draw(), 9, 16, 16)
+    copied, here = [], storage.here
+    monkeypatch.setattr(storage, "here", lambda where: copied.append(where) or here(where))
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:  # of which one copies
+        list(pool.map(lambda _: source.clip(0, Draw(), 9, 16, 16), range(4)))
+    assert len(copied) == 1
     for _ in range(2):
         np.testing.assert_array_equal(source.clip(0, Draw(), 9, 16, 16).video, wanted.video)
         storage.write(f"{bucket}/shards/{first.name}", b"gone")  # the copy is read from now on

@@ -1,5 +1,6 @@
 """launch.prepare_data as a user's command: killed, gone on, refused."""
 
+import errno
 import json
 import os
 import pathlib
@@ -16,7 +17,7 @@ from launch import prepare_data
 from pv_vae_jax.core import storage
 from pv_vae_jax.data import rendered, sealed, shard_index, shards, video_files
 from pv_vae_jax.data.clips import Draw
-from pv_vae_jax.data.prepare import items, pieces, run, unit
+from pv_vae_jax.data.prepare import assemble, cuts, items, originals, pieces, run, unit
 from tests.data import films
 from tests.launch import runs
 
@@ -342,3 +343,81 @@ def test_the_door_says_what_it_did_and_refuses_in_a_sentence(videos, tmp_path, c
         prepare_data.main([*arguments, "--workers=0"])
     with pytest.raises(ValueError, match="arguments after -- are those of Beam, and need --beam"):
         prepare_data.main([*arguments, "--", "--runner=DirectRunner"])
+
+
+def test_a_source_that_cannot_be_read_now_is_read_by_the_same_command(
+    videos, done, tmp_path, monkeypatch
+):
+    sha256, rules = storage.sha256, pieces.Rules(**RULES, held_out=share_of(videos))
+
+    def busy(path):
+        if str(path).endswith("scene2/film.mp4"):
+            raise OSError(errno.EIO, "Input/output error")
+        return sha256(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(originals.storage, "sha256", busy)
+        with pytest.raises(OSError, match="1 sources could not be read, .*: scene2/film.mp4: inpu"):
+            run.prepare(items.of(videos)[0], tmp_path, rules, 1, False)
+    assert run.prepare(items.of(videos)[0], tmp_path, rules, 1, False) == done[1]
+    assert files(tmp_path) == files(done[0])
+
+
+def test_a_disk_that_is_full_ends_the_run_and_loses_no_source(videos, done, tmp_path, monkeypatch):
+    def full(record):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(unit.records, "encode", full)
+        with pytest.raises(OSError, match="No space left on device"):
+            prepare(videos, tmp_path)
+    assert prepare(videos, tmp_path) == done[1] and files(tmp_path) == files(done[0])
+
+
+def test_a_shard_that_cannot_be_written_is_a_sentence(tmp_path):
+    (tmp_path / "a.array_record").mkdir()
+    with pytest.raises(OSError, match="a.array_record"):
+        assemble.write_shard(tmp_path / "a.array_record", [b"1"])
+
+    def broken():
+        raise RuntimeError("write() failed: File too large; writing /tmp/x")
+        yield
+
+    with pytest.raises(OSError, match="b.array_record cannot be written: write.. failed: File too"):
+        assemble.write_shard(tmp_path / "b.array_record", broken())
+    assert not (tmp_path / "b.array_record").exists()
+
+
+def test_names_of_any_bytes_stand_in_the_manifest(videos, tmp_path):
+    folder = tmp_path / "named"
+    folder.mkdir()
+    named = folder / os.fsdecode(b"caf\xe9.mp4")
+    named.write_bytes((videos / "scene0" / "film.mp4").read_bytes())
+    run.prepare(items.of(folder)[0], tmp_path / "out", pieces.Rules(**RULES), 1, False)
+    (line,) = (tmp_path / "out" / "manifest.jsonl").read_text().splitlines()
+    assert json.loads(line)["source"] == named.name
+    record = shards.Shards(tmp_path / "out").record(0)
+    assert record.source == named.name
+
+
+def test_without_pyscenedetect_nothing_is_begun(videos, tmp_path, monkeypatch):
+    monkeypatch.setattr(cuts.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="PySceneDetect, which is not installed: pip install"):
+        prepare(videos, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_scenes_of_one_film_are_on_one_side(tmp_path):
+    paths = [f"{n}.mp4" for n in range(6)]
+    for n, path in enumerate(paths):
+        video_files.write(tmp_path / path, scenes(n), rate=24)
+    (tmp_path / "list.csv").write_text(
+        "path,group\n" + "".join(f"{path},film {n % 2}\n" for n, path in enumerate(paths))
+    )
+    fractions = sorted(items.fraction(f"film {n}") for n in range(2))
+    rules = pieces.Rules(**RULES, held_out=1 - sum(fractions) / 2)
+    run.prepare(items.of(tmp_path / "list.csv")[0], tmp_path / "out", rules, 1, False)
+    reports = map(json.loads, (tmp_path / "out" / "manifest.jsonl").read_text().splitlines())
+    sides = {n: report["split"] for n, report in enumerate(reports)}
+    assert len({sides[n] for n in (0, 2, 4)}) == len({sides[n] for n in (1, 3, 5)}) == 1
+    assert sides[0] != sides[1]

@@ -53,12 +53,20 @@ def folder_of(out: str | os.PathLike) -> Any:
 
 
 def write_shard(path: Any, data: Iterable[bytes]) -> dict[str, Any]:
-    """Writes a shard, whole or not at all; returns its name, bytes and sha256."""
+    """Writes a shard, whole or not at all; returns its name, bytes and sha256.
+
+    Raises:
+      OSError: it cannot be written.
+    """
     with storage.whole(path) as part:
-        writer = array_record_module.ArrayRecordWriter(str(part), OPTIONS)
-        for record in data:
-            writer.write(record)
-        writer.close()
+        try:
+            writer = array_record_module.ArrayRecordWriter(str(part), OPTIONS)
+            for record in data:
+                writer.write(record)
+            writer.close()
+        except RuntimeError as error:  # what its library makes of an error of the system
+            said = str(error).split(";")[0].rstrip(".")
+            raise OSError(f"{path} cannot be written: {said}.") from error
         digest = storage.sha256(part)
         size = part.stat().st_size
     return {"name": path.name, "bytes": size, "sha256": digest}
@@ -104,7 +112,7 @@ def finish(
         line = dataclasses.asdict(report)
         for record in line["records"]:
             del record["byte"]
-        lines.append(json.dumps(line, sort_keys=True, ensure_ascii=False))
+        lines.append(json.dumps(line, sort_keys=True))
     storage.write(folder / MANIFEST, "".join(f"{line}\n" for line in lines).encode())
     counts = counts_of(reports)
     storage.write(folder / COUNTS, json.dumps(counts, sort_keys=True, indent=1).encode() + b"\n")

@@ -20,7 +20,7 @@ from typing import Any
 from pv_vae_jax.core import storage
 from pv_vae_jax.data import shard_index
 from pv_vae_jax.data.clips import ClipError
-from pv_vae_jax.data.prepare import assemble, items, originals, pieces, unit, work
+from pv_vae_jax.data.prepare import assemble, cuts, items, originals, pieces, unit, work
 
 Entry = tuple[str, int, bytes]  # key, frames and bytes of a record
 
@@ -130,12 +130,13 @@ def prepare(
       arguments: of Beam, such as ``--runner=DirectRunner``.
 
     Raises:
-      ValueError: Beam is not installed, or the folder holds something else.
+      ValueError: Beam or PySceneDetect is not installed, or the folder holds something else.
       FileNotFoundError: no source can be used; the message lists the reasons.
     """
     beam = _beam()
     from apache_beam.options import pipeline_options
 
+    cuts.check()
     folder = assemble.folder_of(out)
     storage.make_folder(folder)
     request = work.prepared(rules, sources)

@@ -10,6 +10,7 @@ frame are shown to the detectors twice more, as the second looks two frames back
 transitions (dissolves, fades) are not cuts.
 """
 
+import importlib.util
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
@@ -31,15 +32,19 @@ def small(frame: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
 
 
+def check() -> None:
+    """Raises ValueError if PySceneDetect is not installed."""
+    if importlib.util.find_spec("scenedetect") is None:
+        raise ValueError(
+            "shot cuts are found by PySceneDetect, which is not installed: "
+            "pip install -c constraints.txt -e .[prepare]"
+        )
+
+
 class _Detector:
     def __init__(self, ratio: float, clear: float):
-        try:
-            import scenedetect
-        except ImportError as error:
-            raise ValueError(
-                "shot cuts are found by PySceneDetect, which is not installed: "
-                "pip install -c constraints.txt -e .[prepare]"
-            ) from error
+        import scenedetect
+
         self._detectors = (
             scenedetect.ContentDetector(threshold=clear, min_scene_len=0),
             scenedetect.AdaptiveDetector(
@@ -68,9 +73,6 @@ def marked(
       frames: in order, with pictures of one size; ``AHEAD`` of them are kept.
       ratio: of (1), PySceneDetect's ``adaptive_threshold``.
       clear: of (1), PySceneDetect's ``threshold``.
-
-    Raises:
-      ValueError: PySceneDetect is not installed.
     """
     detector, waiting, begins, passed = _Detector(ratio, clear), deque(), {0}, 0
     last = None

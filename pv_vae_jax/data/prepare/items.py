@@ -4,7 +4,7 @@
     split   = held_out where f >= 1 - share, else train; or what the item says; or by time
 
 So all that is cut from a file is on one side, copies of a file too, and a folder can grow; items
-that belong together (scenes of one film in several files) are given one key.
+that belong together (scenes of one film in several files) have one key: their group in a list.
 """
 
 import dataclasses
@@ -87,6 +87,7 @@ def of(
             i.path.removeprefix(f"{root}/") if root else i.path,
             i.label,
             i.caption,
+            i.group,
             stamp=i.stat or _stamp(i.path),
         )
         for i in listed.items

@@ -7,6 +7,7 @@ Both have a digest, a label, a caption, a rate, a count and frames, and raise Cl
 these cannot be had.
 """
 
+import errno
 import functools
 import hashlib
 import os
@@ -18,7 +19,7 @@ import numpy as np
 from pv_vae_jax.core import storage
 from pv_vae_jax.data import images, tfds_source, video_files, video_probe
 from pv_vae_jax.data.clips import ClipError
-from pv_vae_jax.data.entry import Entry
+from pv_vae_jax.data.entry import PASSING, Entry
 from pv_vae_jax.data.prepare import items
 
 
@@ -41,7 +42,8 @@ def decoded(film: str | os.PathLike | bytes, name: str) -> Iterator[np.ndarray |
 def _probed(film: str | bytes, name: str) -> Entry:
     entry = video_probe.probe(film)
     if entry.reason:
-        raise ClipError(name, entry.reason)
+        passes = OSError(errno.EAGAIN, entry.reason) if entry.modified == PASSING else None
+        raise ClipError(name, entry.reason) from passes
     return entry
 
 
@@ -53,13 +55,17 @@ class File:
         self.item, self.digest = item, storage.sha256(item.path)
         self.label, self.caption = item.label, item.caption
 
+    @functools.cached_property
+    def _entry(self) -> Entry:
+        return _probed(self.item.path, self.item.path)
+
     def rate(self) -> float:
         """Frames per second."""
-        return _probed(self.item.path, self.item.path).rate
+        return self._entry.rate
 
     def count(self) -> int:
         """How many frames there are."""
-        return _probed(self.item.path, self.item.path).frames
+        return self._entry.frames
 
     def frames(self) -> Iterator[np.ndarray | None]:
         """See :func:`decoded`."""

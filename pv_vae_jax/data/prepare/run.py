@@ -22,7 +22,7 @@ import tqdm
 
 from pv_vae_jax.core import storage
 from pv_vae_jax.data import shard_index
-from pv_vae_jax.data.prepare import assemble, items, pieces, unit
+from pv_vae_jax.data.prepare import assemble, cuts, items, pieces, unit
 from pv_vae_jax.data.prepare.work import Work, prepared, refuse_other
 
 Places = list[tuple[int, dict[str, Any]]]  # of the records of a shard: source, entry of its report
@@ -123,10 +123,12 @@ def prepare(
       progress: shows a bar.
 
     Raises:
-      ValueError: the folder holds something else, another process prepares into it, or a worker
-        was killed.
+      ValueError: the folder holds something else, another process prepares into it, a worker was
+        killed, or PySceneDetect is not installed.
       FileNotFoundError: no source can be used; the message lists the reasons.
+      OSError: the folder cannot be written, or sources cannot be read for reasons that may pass.
     """
+    cuts.check()
     sources, out = list(sources), assemble.folder_of(out)
     work, sizes = Work(out), [item.stamp[0] for item in sources]
     request = prepared(rules, sources)
@@ -140,6 +142,7 @@ def prepare(
         tasks = [(n, work, sources[n], rules) for n in left]
         total = sum(sizes[n] for n in left)
         _shown(_each(_make, tasks, workers), sizes, total, "sources", progress)
+        work.check_readable()
         reports = assemble.without_copies([work.report(n) for n in range(len(sources))])
         try:
             assemble.refuse_none(reports)

@@ -8,13 +8,19 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-from typing import Any, BinaryIO
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
+from pv_vae_jax.core import storage
 from pv_vae_jax.data import codecs, records, video_files
 from pv_vae_jax.data.clips import ClipError
 from pv_vae_jax.data.prepare import items, originals, pieces
+
+
+class Unreadable(OSError):
+    """A source that cannot be read now; the message has its name and the reason."""
 
 
 @dataclasses.dataclass
@@ -48,10 +54,15 @@ def _coded(video: np.ndarray, rate: float, rules: pieces.Rules) -> tuple[bytes, 
     return codecs.h264(video, rate, rules.crf, rules.group)
 
 
-def _write(
-    original: originals.File | originals.Example, rules: pieces.Rules, report: Report, to: BinaryIO
-) -> None:
-    rate, boundary = original.rate(), None
+def _read(
+    item: items.Item, rules: pieces.Rules, report: Report
+) -> Iterator[tuple[records.Record, str]]:
+    """The records of a source, with the split where it is by time; the report says the rest."""
+    original, boundary = originals.opened(item), None
+    report.digest, report.split = original.digest, item.split
+    if not item.split and rules.by == "source":
+        report.split = items.split_of(item.key or report.digest, rules.held_out)
+    rate = original.rate()
     if not report.split:
         boundary = rules.boundary(original.count())
     for part in pieces.of(original.frames(), rules, boundary):
@@ -74,40 +85,45 @@ def _write(
             label=original.label,
             caption=original.caption,
         )
-        data = records.encode(record)
-        report.records.append(
-            {
-                "key": record.key,
-                "first": part.first,
-                "frames": frames,
-                "byte": to.tell(),
-                "bytes": len(data),
-            }
-        )
-        if boundary is not None:
-            side = "held_out" if part.first >= boundary else "train"
-            report.records[-1]["split"] = side
-        to.write(data)
+        by_time = "held_out" if boundary is not None and part.first >= boundary else "train"
+        yield record, "" if boundary is None else by_time
+
+
+def _readable(
+    item: items.Item, rules: pieces.Rules, report: Report
+) -> Iterator[tuple[records.Record, str]]:
+    """As far as the source can be read; what is wrong with it goes into the report."""
+    try:
+        yield from _read(item, rules, report)
+    except (ClipError, OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or video_files.reason_of(error)
+        if storage.may_pass(error):
+            raise Unreadable(f"{item.name}: {reason}") from error
+        report.refused = reason
 
 
 def make(item: items.Item, rules: pieces.Rules, path: str | os.PathLike) -> Report:
     """Writes the records of a source to ``path``, one after the other, and reports.
 
     A source that cannot be read to its end gives no record, and the report says why.
+
+    Raises:
+      Unreadable: it cannot be read now, for a reason that is none of its own.
+      OSError: ``path`` cannot be written.
     """
     report = Report(item.name)
     with open(path, "wb") as file:
-        try:
-            original = originals.opened(item)
-            report.digest = original.digest
-            report.split = item.split
-            if not item.split and rules.by == "source":
-                report.split = items.split_of(item.key or report.digest, rules.held_out)
-            _write(original, rules, report, file)
-        except (ClipError, OSError, ValueError) as error:
-            report.refused = getattr(error, "reason", None) or video_files.reason_of(error)
+        for record, split in _readable(item, rules, report):
+            data = records.encode(record)
+            known = {"key": record.key, "first": record.first, "frames": record.frames}
+            known |= {"byte": file.tell(), "bytes": len(data)} | ({"split": split} if split else {})
+            report.records.append(known)
+            file.write(data)
+        if report.refused:
             report.records, report.dropped = [], []
             file.truncate(0)
+        file.flush()
+        os.fsync(file.fileno())
     return report
 
 
@@ -118,6 +134,9 @@ def reader(path: str | os.PathLike):
 
         def read(record: dict[str, Any]) -> bytes:
             file.seek(record["byte"])
-            return file.read(record["bytes"])
+            data = file.read(record["bytes"])
+            if len(data) != record["bytes"]:
+                raise ValueError(f"{path} is cut off: remove its folder, and prepare again.")
+            return data
 
         yield read

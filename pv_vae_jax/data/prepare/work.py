@@ -3,6 +3,7 @@
     WORK/begun.json         the rules and the sources, by which the same command is known
     WORK/NUMBER.records     the records of a source, one after the other
     WORK/NUMBER.json        its report; a source that has one is done
+    WORK/NUMBER.unreadable  why a source could not be read, for a reason that may pass
     WORK/SHARD.json         name, bytes and sha256 of a shard that is done
 
 WORK is OUT/work; of an OUT at a URL it is a folder of the cache, on this machine.  Every file is
@@ -82,12 +83,27 @@ class Work:
         return None if report is None else unit.Report(**report)
 
     def make(self, number: int, item: items.Item, rules: pieces.Rules) -> None:
-        """Makes the records and the report of a source."""
+        """Makes the records and the report of a source, or notes that it cannot be read now."""
         part = self.folder / f"{number:08d}.records.{os.getpid()}.tmp"
-        report = unit.make(item, rules, part)
+        try:
+            report = unit.make(item, rules, part)
+        except unit.Unreadable as error:
+            storage.write(self.folder / f"{number:08d}.unreadable", str(error))
+            return
         os.replace(part, self.records(number))
         text = json.dumps(dataclasses.asdict(report), sort_keys=True).encode()
         storage.write(self.folder / f"{number:08d}.json", text)
+
+    def check_readable(self) -> None:
+        """OSError if sources could not be read for reasons that may pass."""
+        told = [file.read_text() for file in sorted(self.folder.glob("*.unreadable"))]
+        if told:
+            more = f"; and {len(told) - 5} more" * (len(told) > 5)
+            raise OSError(
+                f"{len(told)} sources could not be read, all others are kept: "
+                f"{'; '.join(told[:5])}{more}. Give the same command again when they can, or leave "
+                "them out."
+            )
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -108,7 +124,8 @@ class Work:
         """
         here = [] if storage.is_url(self.out) else [self.out]
         for folder in (self.folder, *here):
-            for part in (*folder.glob("*.tmp"), *folder.glob(".*.partial")):
+            half = "*.tmp", ".*.partial", "*.unreadable"
+            for part in (part for kind in half for part in folder.glob(kind)):
                 part.unlink()
         begun = self.folder / "begun.json"
         now = {**request, "times": [list(item.stamp) for item in sources]}
