@@ -20,7 +20,7 @@ import numpy as np
 
 from pv_vae_jax.analysis import probe_clips
 from pv_vae_jax.analysis.probe_clips import Clips, Data
-from pv_vae_jax.core import storage
+from pv_vae_jax.core import storage, store_errors
 from pv_vae_jax.evaluation.protocol import Protocol
 from pv_vae_jax.pretrained import pickles
 
@@ -105,7 +105,7 @@ def load(file: str) -> Mapping[str, Any]:
     try:
         with storage.opened(file) as opened:
             found = pickles.load(opened, ALLOWED)
-    except storage.StoreError:
+    except store_errors.StoreError:
         raise
     except Exception as error:
         raise ValueError(f"{file} is no pickle of arrays ({error}). {WANTED}") from error

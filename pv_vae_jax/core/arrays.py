@@ -19,7 +19,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from pv_vae_jax.core import storage
+from pv_vae_jax.core import storage, store_errors
 
 METADATA, CHECKSUMS = "metadata", "crc32"
 SUFFIXES = (".npz", ".safetensors")
@@ -93,7 +93,7 @@ def _read_npz(path: Path, only: str | None = None) -> dict[str, np.ndarray]:
                 for name in archive.files if only is None else {only} & set(archive.files):
                     arrays[name] = archive[name]
             return arrays
-        except storage.StoreError:
+        except store_errors.StoreError:
             raise
         except DAMAGE as error:
             raise ValueError(_damaged(path, name)) from error
@@ -114,7 +114,7 @@ def _read_safetensors(
             arrays = {name: file.get_tensor(name) for name in names}
         text = strings.get(METADATA)
         expected = dict(json.loads(strings.get(CHECKSUMS, "{}")))
-    except storage.StoreError:
+    except store_errors.StoreError:
         raise
     except AttributeError as error:  # safetensors asks NumPy for it
         raise ValueError(

@@ -9,11 +9,10 @@ in one way, whole or not at all (:func:`whole`): beside its place and renamed, o
 scratch file here that is then uploaded; an object appears when its upload is complete.
 
 Nothing but the standard library is imported before the first URL.  What fails at a URL is raised as
-an OSError that says what to do.
+an OSError that says what to do (store_errors.py).
 """
 
 import contextlib
-import errno
 import hashlib
 import logging
 import os
@@ -24,21 +23,10 @@ import threading
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-PACKAGES = {"gs": "gcsfs", "gcs": "gcsfs", "s3": "s3fs", "az": "adlfs", "hf": "huggingface_hub"}
-SCHEMES = ("gs", "s3", "az", "hf")  # that etils.epath knows
-LOGIN = {
-    "gs": "log in by `gcloud auth application-default login`, or ask its owner for the role "
-    "Storage Object User",
-}
-# Libraries whose errors are those of a store, not of what is done with its bytes.
-LIBRARIES = ("gcsfs", "s3fs", "adlfs", "fsspec", "aiohttp", "google", "botocore", "requests")
-READ_AHEAD = 2**20  # bytes fetched at once where a file is read in pieces
-# What a system says of itself or of rights, not of what a file holds.
-PASSING = (
-    errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE,
-    errno.ETIMEDOUT, errno.EAGAIN, errno.EINTR, errno.EBUSY,
-)  # fmt: skip
+from pv_vae_jax.core.store_errors import explained
 
+SCHEMES = ("gs", "s3", "az", "hf")  # that etils.epath knows
+READ_AHEAD = 2**20  # bytes fetched at once where a file is read in pieces
 log = logging.getLogger(__name__)
 
 Where = str | os.PathLike
@@ -101,59 +89,6 @@ def _system(url: Where) -> tuple[Any, str]:
 
     _prepare()
     return fsspec.core.url_to_fs(os.fspath(url))
-
-
-@contextlib.contextmanager
-def explained(where: Where, kinds: tuple[type, ...] = (OSError, ImportError)) -> Iterator[None]:
-    """Errors of a store, and of ``kinds``, become OSErrors that are sentences; not with a path."""
-    try:
-        yield
-    except Exception as error:
-        foreign = type(error).__module__.split(".")[0] in LIBRARIES or isinstance(error, kinds)
-        if not is_url(where) or isinstance(error, StoreError) or not foreign:
-            raise
-        raise _sentence(error, os.fspath(where)) from error
-
-
-class StoreError(OSError):
-    """A store does not answer, or something of it is missing; the message says what to do."""
-
-
-class Missing(StoreError, FileNotFoundError):
-    """There is no such file, folder or bucket."""
-
-
-class Denied(StoreError, PermissionError):
-    """The store does not let us."""
-
-
-def may_pass(error: BaseException | None) -> bool:
-    """Whether the error, or its cause, is none of the file itself: another try may read it."""
-    while error is not None:
-        if isinstance(error, StoreError):
-            return not isinstance(error, Missing)
-        if isinstance(error, OSError) and error.errno in PASSING:
-            return True
-        error = error.__cause__
-    return False
-
-
-def _sentence(error: Exception, url: str) -> StoreError:
-    scheme, bucket = scheme_of(url), url.split("://", 1)[1].split("/")[0]
-    said = " ".join(str(error).split())
-    if isinstance(error, ImportError):
-        package = PACKAGES.get(scheme)
-        wanted = f"the package {package}: pip install {package}" if package else f"more ({said})"
-        return StoreError(f"{url} needs {wanted}.")
-    code = str(getattr(error, "code", "") or getattr(error, "status", ""))
-    words = f"{type(error).__name__} {said}".lower()
-    refused = ("forbidden", "permission", "credential", "anonymous", "unauthorized", "denied")
-    if code in ("401", "403") or any(word in words for word in refused):
-        login = LOGIN.get(scheme, "log in, or ask its owner for access")
-        return Denied(f"{url} may not be used with the credentials of this machine: {login}.")
-    if isinstance(error, FileNotFoundError) or code == "404":
-        return Missing(f"there is no {url}; check the name, and that the bucket {bucket} exists.")
-    return StoreError(f"{url} cannot be used ({said or type(error).__name__}).")
 
 
 @contextlib.contextmanager

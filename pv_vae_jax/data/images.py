@@ -20,7 +20,7 @@ import numpy as np
 import PIL.Image
 import PIL.ImageOps
 
-from pv_vae_jax.core import storage
+from pv_vae_jax.core import storage, store_errors
 from pv_vae_jax.data import listing, manifest, spans
 from pv_vae_jax.data.clips import Clip, ClipError, Draw
 from pv_vae_jax.data.entry import PASSING, Entry, Kind
@@ -38,7 +38,7 @@ def reason_of(error: Exception) -> str:
     """What an error of Pillow means, in a few words."""
     if isinstance(error, FileNotFoundError):
         return "no such file"
-    if isinstance(error, storage.StoreError):
+    if isinstance(error, store_errors.StoreError):
         return str(error).rstrip(".")
     if isinstance(error, PIL.UnidentifiedImageError):
         return "not a readable picture"
@@ -65,7 +65,7 @@ def probe(path: str | os.PathLike) -> Entry:
                     entry, reason=f"its pixels are of type {image.mode}, not of 8 or 16 bits"
                 )
     except FAILURES as error:
-        if storage.may_pass(error):
+        if store_errors.may_pass(error):
             entry = dataclasses.replace(entry, modified=PASSING)
         return dataclasses.replace(entry, reason=reason_of(error))
     digest = content.hexdigest()[: spans.DIGITS]

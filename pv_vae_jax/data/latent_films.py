@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from pv_vae_jax.core import arrays, storage
+from pv_vae_jax.core import arrays, storage, store_errors
 
 FORMAT, KEY, SUFFIX = 1, "film_latents", ".npz"
 LATENTS, DTYPE = "latents", np.dtype("<f4")
@@ -136,7 +136,7 @@ def opened(path: storage.Where) -> Iterator[LatentFilm]:
 def _explained(path: storage.Where) -> Iterator[None]:
     try:
         yield
-    except storage.StoreError:
+    except store_errors.StoreError:
         raise
     except (*arrays.DAMAGE, KeyError, ValueError) as error:
         said = " ".join(str(error).split()) or "it ends too early"

@@ -21,7 +21,7 @@ import av
 import numpy as np
 from av.sidedata import sidedata
 
-from pv_vae_jax.core import storage
+from pv_vae_jax.core import storage, store_errors
 from pv_vae_jax.data.clips import ClipError
 
 # What PyAV raises at films that are damaged, foreign or out of reach.
@@ -148,7 +148,7 @@ def reason_of(error: Exception) -> str:
     """What an error of PyAV means, in a few words."""
     if isinstance(error, FileNotFoundError):
         return "no such file"
-    if isinstance(error, storage.StoreError):
+    if isinstance(error, store_errors.StoreError):
         return str(error).rstrip(".")
     if isinstance(error, IndexError):
         return "no video stream"

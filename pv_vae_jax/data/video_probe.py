@@ -9,7 +9,7 @@ import os
 import av
 import numpy as np
 
-from pv_vae_jax.core import storage
+from pv_vae_jax.core import storage, store_errors
 from pv_vae_jax.data import video_files
 from pv_vae_jax.data.entry import PASSING, Entry, Kind
 
@@ -70,7 +70,7 @@ def probe(film: str | os.PathLike | bytes) -> Entry:
             height, width = video_files.upright(frame).shape[:2]
         stamps, reason = time_stamps(film)
     except video_files.FAILURES as error:
-        if storage.may_pass(error):
+        if store_errors.may_pass(error):
             entry = dataclasses.replace(entry, modified=PASSING)  # of the system, not of the film
         return dataclasses.replace(entry, reason=video_files.reason_of(error))
     if reason or not stamps:

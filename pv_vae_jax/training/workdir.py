@@ -24,7 +24,7 @@ from typing import Any
 
 import jax
 
-from pv_vae_jax.core import json_files, locks, storage, trees
+from pv_vae_jax.core import json_files, locks, storage, store_errors, trees
 from pv_vae_jax.models import identity
 from pv_vae_jax.models.generator import LatentForm
 from pv_vae_jax.sharding import agreement
@@ -151,7 +151,7 @@ def open_workdir(workdir: storage.Where, config: dict[str, Any]) -> dict[str, tu
                 "changed": changes,
             }
             storage.add(workdir / "runs.jsonl", json.dumps(start) + "\n")
-    except storage.StoreError as error:
+    except store_errors.StoreError as error:
         raise type(error)(f"--workdir: {error}") from error
     except OSError as error:
         raise type(error)(f"--workdir {workdir} cannot be written: {error.strerror}.") from error

@@ -9,7 +9,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from pv_vae_jax.core import arrays, storage
+from pv_vae_jax.core import arrays, storage, store_errors
 from pv_vae_jax.data import images, manifest, sources, video_files
 from pv_vae_jax.data.clips import Draw
 from pv_vae_jax.data.video_probe import VIDEOS
@@ -158,7 +158,7 @@ def test_a_missing_package_and_a_refusal_say_what_to_do(monkeypatch):
         monkeypatch.setattr(storage, "_system", fail)
         with pytest.raises(OSError, match=told):
             storage.read("gs://bucket/a")
-    with pytest.raises(ZeroDivisionError), storage.explained("gs://bucket/a"):
+    with pytest.raises(ZeroDivisionError), store_errors.explained("gs://bucket/a"):
         _ = 1 / 0  # what is not the store's is not explained away
 
 

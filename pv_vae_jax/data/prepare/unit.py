@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pv_vae_jax.core import storage
+from pv_vae_jax.core import store_errors
 from pv_vae_jax.data import codecs, records, video_files
 from pv_vae_jax.data.clips import ClipError
 from pv_vae_jax.data.prepare import items, originals, pieces
@@ -97,7 +97,7 @@ def _readable(
         yield from _read(item, rules, report)
     except (ClipError, OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or video_files.reason_of(error)
-        if storage.may_pass(error):
+        if store_errors.may_pass(error):
             raise Unreadable(f"{item.name}: {reason}") from error
         report.refused = reason
 
