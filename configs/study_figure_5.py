@@ -12,13 +12,22 @@ from configs.studies import grids
 
 QUESTION = "Does generation go on improving with the training of the VAE, if that is predictive?"
 ROWS = (
-    ("baseline_half", 2),
+    ("baseline_half", 5),
     ("baseline", 5),
     ("baseline_double", 5),
-    ("motion_half", 2),
+    ("motion_half", 5),
     ("motion", 5),
     ("motion_double", 5),
 )
+TWICE = {"baseline_double": 1, "baseline": -1}
+PREDICTIVE_TWICE = {"motion_double": 1, "motion": -1}
+CONTRASTS = {
+    "plain, from all to twice the updates": TWICE,
+    "predictive, from all to twice": PREDICTIVE_TWICE,
+    "predictive minus plain, at all": {"motion": 1, "baseline": -1},
+    "... at twice": {"motion_double": 1, "baseline_double": -1},
+    "change of that": PREDICTIVE_TWICE | {row: -weight for row, weight in TWICE.items()},
+}
 LINES = {
     "baseline": ("baseline_half", "baseline", "baseline_double"),
     "predictive + motion": ("motion_half", "motion", "motion_double"),
@@ -27,4 +36,4 @@ LINES = {
 
 def get_study(argument: str = "small,smooth"):
     """``SIZE,WORLD`` or ``full,DIR``."""
-    return grids.study("figure_5", QUESTION, ROWS, argument, lines=LINES)
+    return grids.study("figure_5", QUESTION, ROWS, argument, lines=LINES, contrasts=CONTRASTS)

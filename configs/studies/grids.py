@@ -29,6 +29,7 @@ def study(
     titles: Mapping[str, str] | None = None,
     lines: Mapping[str, Sequence[str]] | None = None,
     across: str = "updates of the VAE",
+    contrasts: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Study:
     """A study of rows, each with so many seeds; seed by seed, so that pairs are complete early.
 
@@ -42,6 +43,7 @@ def study(
       titles: of rows that have another than in rows.py.
       lines: name of a line to its rows, for a study that is drawn as curves.
       across: what they are drawn against, a key of _ACROSS.
+      contrasts: title to row to its weight.
     """
     at = scale(argument)
     made = [cell(row, seed, at) for row, seed in _grid(variants)]
@@ -55,8 +57,9 @@ def study(
     told["titles"] |= titles or {}
     curves = _curves(lines, across, shown, at) if lines else None
     return Study(
-        name, family, question, tuple(made), shown, control, primary, exports, curves=curves, **told
-    )
+        name, family, question, tuple(made), shown, control, primary, exports, curves=curves,
+        contrasts=contrasts or {}, **told,
+    )  # fmt: skip
 
 
 def _curves(

@@ -61,7 +61,7 @@ def _row_by_row(
     axis: Any, study: Study, found: table.Found, variants: list[str], name: str
 ) -> None:
     for row, variant in enumerate(variants):
-        mean = table.figure(found, variant, name)
+        mean = table.contrast(found, {variant: 1.0}, name)
         if mean is None:
             continue
         dots = results.values(found, variant, name, mean.seeds)

@@ -97,6 +97,7 @@ class Study:
       titles: rows of the table, variant to text.
       published: the paper's figures beside a row, variant to text.
       curves: what its figure draws instead of rows with their seeds.
+      contrasts: title to variant to its weight: sums that are told beside the differences.
     """
 
     name: str
@@ -110,6 +111,7 @@ class Study:
     titles: Mapping[str, str] = dataclasses.field(default_factory=dict)
     published: Mapping[str, str] = dataclasses.field(default_factory=dict)
     curves: Curves | None = None
+    contrasts: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         names = [cell.name for cell in self.cells]
@@ -117,6 +119,9 @@ class Study:
             raise ValueError(f"study {self.name} has twice: {', '.join(sorted(twice))}.")
         if self.control not in self.variants:
             raise ValueError(f"the control {self.control!r} of study {self.name} is no variant.")
+        named = {variant for weights in self.contrasts.values() for variant in weights}
+        if unknown := sorted(named - {*self.variants}):
+            raise ValueError(f"contrasts of study {self.name}: {', '.join(unknown)} is no variant.")
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -137,8 +142,10 @@ class Study:
                     f"{', '.join(self.variants)}, with seeds as {self.cells[0].name}."
                 )
         wanted = [c for c in self.cells if not names or {c.variant, c.name} & set(names)]
-        control = self.control if any(c.variant == self.control for c in wanted) else None
-        return dataclasses.replace(self, cells=tuple(wanted), control=control or wanted[0].variant)
+        there = {c.variant for c in wanted}
+        control = self.control if self.control in there else wanted[0].variant
+        contrasts = {title: w for title, w in self.contrasts.items() if w.keys() <= there}
+        return dataclasses.replace(self, cells=tuple(wanted), control=control, contrasts=contrasts)
 
     def part(self, index: int, count: int) -> "Study":
         """Part ``index`` of ``count``: cells that share a step are in the same part.

@@ -1,7 +1,9 @@
 """The table of a study: each row over its seeds, and its difference from the control by seed.
 
     mean +- q sqrt(s^2 / n),   q = t quantile of n - 1,   s^2 = sum of squares / (n - 1)       (1)
-    difference: (1) of  figure(variant, seed) - figure(control, seed)  over common seeds      (2)
+    contrast: (1) of  sum over variants of weight x figure(variant, seed)  over common seeds  (2)
+
+The figure of a row is the contrast of weight 1, its difference from the control of 1 and -1.
 
 Pairing takes out what a seed does to both: initial weights, the order of clips, the noise of the
 generator and of its samples.  An interval over seeds tells how much training scatters; that of one
@@ -9,7 +11,7 @@ result over its videos is in the result.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from pv_vae_jax.study import results
 from pv_vae_jax.study.plan import Measure, Study
 
 Found = dict[str, dict[int, dict[str, Any]]]
+Weights = Mapping[str, float]  # of variants
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,77 +66,91 @@ def seeds_of(found: Found, variant: str, name: str) -> list[int]:
     return sorted(seed for seed, cell in cells.items() if cell["figures"].get(name) is not None)
 
 
-def figure(found: Found, variant: str, name: str) -> Estimate | None:
-    """Equation (1) of a figure; None where no cell has it."""
-    seeds = seeds_of(found, variant, name)
-    return Estimate.of(results.values(found, variant, name, seeds), seeds) if seeds else None
-
-
-def difference(found: Found, variant: str, control: str, name: str) -> Estimate | None:
-    """Equation (2); None where the two have no seed in common."""
-    seeds = sorted({*seeds_of(found, variant, name)} & {*seeds_of(found, control, name)})
-    if variant == control or not seeds:
+def contrast(found: Found, weights: Weights, name: str) -> Estimate | None:
+    """Equation (2); None where the variants have no seed in common."""
+    of_each = [{*seeds_of(found, variant, name)} for variant in weights]
+    seeds = sorted(set.intersection(*of_each)) if of_each else []
+    if not seeds:
         return None
-    pairs = zip(*(results.values(found, v, name, seeds) for v in (variant, control)), strict=True)
-    return Estimate.of([one - other for one, other in pairs], seeds)
+    of_variant = [results.values(found, variant, name, seeds) for variant in weights]
+    return Estimate.of(np.transpose(of_variant) @ list(weights.values()), seeds)
+
+
+def differences(study: Study, variants: Sequence[str]) -> dict[str, Weights]:
+    """From the control, of all other variants."""
+    others = (variant for variant in variants if variant != study.control)
+    return {variant: {variant: 1.0, study.control: -1.0} for variant in others}
 
 
 def numbers(study: Study, found: Found) -> dict[str, Any]:
-    """All estimates as JSON values: variant, then "figures" and "differences" by name."""
-    return {
+    """All estimates as JSON values: variant, then "figures" and "differences" by name.
+
+    Beside the variants "contrasts" by title, where the study has some.
+    """
+
+    def estimates(weights: Weights) -> dict[str, Any]:
+        each = {name: contrast(found, weights, name) for name in study.measures}
+        return {name: one and dataclasses.asdict(one) for name, one in each.items()}
+
+    there = [variant for variant in study.variants if variant in found]
+    from_control = differences(study, there)
+    rows = {
         variant: {
-            "figures": _plain({n: figure(found, variant, n) for n in study.measures}),
-            "differences": _plain(
-                {n: difference(found, variant, study.control, n) for n in study.measures}
-            ),
+            "figures": estimates({variant: 1.0}),
+            "differences": estimates(from_control.get(variant, {})),
             "seconds": float(np.mean([cell["seconds"] for cell in found[variant].values()])),
         }
-        for variant in study.variants
-        if variant in found
+        for variant in there
     }
-
-
-def _plain(estimates: dict[str, Estimate | None]) -> dict[str, Any]:
-    return {name: each and dataclasses.asdict(each) for name, each in estimates.items()}
+    contrasts = {title: estimates(weights) for title, weights in study.contrasts.items()}
+    return rows | ({"contrasts": contrasts} if contrasts else {})
 
 
 def text(study: Study, found: Found) -> str:
     """Markdown: the question, the figures, the differences; bold where an interval excludes 0."""
     there = [variant for variant in study.variants if variant in found]
-    others = [variant for variant in there if variant != study.control]
     paper = ["the paper", *(study.published.get(variant, "") for variant in there)]
     last = [*_spent(found, there), *([paper] if any(paper[1:]) else [])]
+    titles = {variant: study.titles.get(variant, variant) for variant in study.variants}
+
+    def columns(of: Mapping[str, Weights]) -> list[tuple[str, Weights]]:
+        return [(titles[variant], weights) for variant, weights in of.items()]
+
     parts = [
         f"**{study.question}**",
         "Mean over seeds, with the 95% t interval over seeds; primary figures in italics.",
-        _table(study, found, there, lambda v, n, m: _told(figure(found, v, n), m))
+        _table(study, found, columns({variant: {variant: 1.0} for variant in there}), _told)
         + "".join(f"\n{markdown.row(cells)}" for cells in last),
     ]
-    if others:
+    if from_control := differences(study, there):
         parts += [
-            f'Difference from "{study.titles.get(study.control, study.control)}", paired by seed, '
-            "with its 95% interval; bold where that excludes 0.",
-            _table(
-                study,
-                found,
-                others,
-                lambda v, n, m: _differs(difference(found, v, study.control, n), m),
-                study.control,
-            ),
+            f'Difference from "{titles[study.control]}", paired by seed, with its 95% interval; '
+            "bold where that excludes 0.",
+            _table(study, found, columns(from_control), _differs),
+        ]
+    if study.contrasts:
+        parts += [
+            "Difference from row to row, paired by seed, with its 95% interval; bold where that "
+            "excludes 0.",
+            _table(study, found, list(study.contrasts.items()), _differs),
         ]
     return "\n\n".join(parts)
 
 
-def _table(study: Study, found: Found, variants: Sequence[str], of: Any, pair: str = "") -> str:
-    """A column for each variant, a row for each measure; seeds are those that ``pair`` has too."""
-    heads = ["", *(study.titles.get(variant, variant) for variant in variants)]
-    shared = [set(found[variant]) & set(found.get(pair, found[variant])) for variant in variants]
+def _table(
+    study: Study,
+    found: Found,
+    columns: Sequence[tuple[str, Weights]],
+    told: Callable[[Estimate | None, Measure], str],
+) -> str:
+    """A column for each contrast under its title, a row for each measure that a variant has."""
+    shared = [set.intersection(*(set(found.get(v, {})) for v in w)) for _, w in columns]
     rows = [["seeds", *(str(len(seeds)) for seeds in shared)]]
     for name, measure in study.measures.items():
-        if any(seeds_of(found, variant, name) for variant in variants):
+        if any(seeds_of(found, variant, name) for _, weights in columns for variant in weights):
             head = f"*{measure.told}*" if name in study.primary else measure.told
-            rows.append([head, *(of(variant, name, measure) for variant in variants)])
-    return markdown.table(heads, rows)
+            rows.append([head, *(told(contrast(found, w, name), measure) for _, w in columns)])
+    return markdown.table(["", *(title for title, _ in columns)], rows)
 
 
 def _spent(found: Found, variants: Sequence[str]) -> list[list[str]]:

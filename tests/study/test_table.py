@@ -53,12 +53,12 @@ def test_one_seed_has_no_interval():
 def test_differences_are_of_common_seeds_only(made):
     whole, _, out = made
     found = results.read(whole, out)
-    difference = table.difference(found, "other", "plain", "fvd")
+    difference = table.contrast(found, table.differences(whole, ["plain", "other"])["other"], "fvd")
     assert difference.seeds == (1, 2)
     assert difference.mean == pytest.approx(2.0)  # (1 + 3) / 2
     # t quantile of 1 degree of freedom 12.7062; standard deviation of (1, 3) is sqrt(2).
     assert difference.high - difference.mean == pytest.approx(12.7062, rel=1e-4)
-    assert table.difference(found, "plain", "plain", "fvd") is None
+    assert "plain" not in table.differences(whole, ["plain", "other"])
     del found["plain"][2]
     assert "| seeds | 1 |" in table.text(whole, found).split("Difference from")[1]
 
@@ -180,3 +180,21 @@ def test_curves_go_through_means_over_the_seeds_that_all_their_rows_have(made):
     assert [list(each.get_ydata()) for each in dots] == [[20.0, 30.0], [21.0, 33.0]]
     assert (list(line.get_xdata()), list(line.get_ydata())) == ([3, 6], [25.0, 27.0])
     assert drawing.draw(drawn, results.read(whole, out), out) == ["s.svg", "s.png"]
+
+
+def test_a_contrast_is_a_sum_over_the_seeds_that_its_rows_share(made):
+    whole, _, out = made
+    contrasts = {"other less plain": {"other": 1, "plain": -1}, "both": {"other": 2, "plain": 1}}
+    study = dataclasses.replace(whole, contrasts=contrasts)
+    found = results.read(study, out)
+    both = table.contrast(found, contrasts["both"], "fvd")
+    assert both.seeds == (1, 2) and both.mean == pytest.approx(79.0)  # 2 (27) + 25
+    told = table.text(study, found).split("Difference from row to row")[1]
+    assert "|  | other less plain | both |\n| --- | --- | --- |\n| seeds | 2 | 2 |" in told
+    assert "| *FVD ↓* | +2.0 [-10.7, +14.7] | +79.0 [" in told
+    known = table.numbers(study, found)
+    assert known["contrasts"]["both"]["fvd"]["mean"] == pytest.approx(79.0)
+    assert known["other"]["differences"]["fvd"]["mean"] == pytest.approx(2.0)
+    assert not study.chosen(["other"]).contrasts  # without one of their rows
+    with pytest.raises(ValueError, match="contrasts of study s: third is no variant"):
+        dataclasses.replace(whole, contrasts={"x": {"third": 1}})
