@@ -250,9 +250,10 @@ def _stat_of(info: dict[str, Any]) -> tuple[int, int]:
 
 
 def _unlisted(error: OSError) -> None:
-    if not isinstance(error, PermissionError):
+    if isinstance(error, PermissionError):
+        log.warning("%s is not used: permission denied.", error.filename)
+    elif not isinstance(error, FileNotFoundError):  # a folder that is not there has no files
         raise error
-    log.warning("%s is not used: permission denied.", error.filename)
 
 
 def files_under(folder: Where) -> dict[str, tuple[int, int] | None]:

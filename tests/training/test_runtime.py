@@ -27,7 +27,8 @@ OPTIMIZER = "stages.predictive.optimizer"
 @pytest.mark.parametrize(
     ("key", "value", "told"),
     [
-        ("seed", -1, "config.seed is at least 0; got -1"),
+        ("seed", -1, "config.seed is from 0 to 4294967295; got -1"),
+        ("seed", 2**32, "config.seed is from 0 to 4294967295; got 4294967296"),
         ("runtime.keep", 0, "config.runtime.keep is at least 1; got 0"),
         ("runtime.log_every", 0, "config.runtime.log_every is at least 1; got 0"),
         ("runtime.workers", -1, "config.runtime.workers is at least 0; got -1"),
