@@ -53,6 +53,10 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument("--labels", metavar="N,N,...", help="classes in turn (default: all of them)")
     sampling.add_sampling(it)
     it.add_argument("--rate", type=float, default=8.0, help="frames per second (default: 8)")
+    it.add_argument(
+        "--lossless", action="store_true",
+        help="films with the very pixels, for figures: H.264 of RGB, for players, not for browsers",
+    )  # fmt: skip
     it.add_argument("--out", required=True, metavar="DIR", help="folder of the samples, or a URL")
     return it
 
@@ -119,7 +123,7 @@ def _generate(args: argparse.Namespace) -> None:
         vae = _baseline(args, out, mine)
     else:
         vae = _draw(args, out, mine)
-    filling.decode(out, drawn, vae, args.rate, mine, args.batch)
+    filling.decode(out, drawn, vae, args.rate, mine, args.batch, args.lossless)
     agreement.wait("samples")
     if jax.process_index() == 0:
         sample_pictures.grid_of_folder(out, min(args.count, 16), args.rate)

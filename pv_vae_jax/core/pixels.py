@@ -19,5 +19,13 @@ def to_uint8(video: jax.Array) -> jax.Array:
 
 
 def eight_bits(video: jax.Array) -> np.ndarray:
-    """:func:`to_uint8` as an array of the host."""
+    """:func:`to_uint8` as an array of the host.
+
+    Raises:
+      ValueError: a pixel is NaN or infinite.
+    """
+    if not bool(jnp.isfinite(video).all()):
+        raise ValueError(
+            "a model made NaN or infinite pixels: its weights, or its precision, are at fault."
+        )
     return np.asarray(to_uint8(video))

@@ -30,16 +30,18 @@ FAILURES = (av.FFmpegError, OSError, IndexError, ValueError)
 
 @dataclasses.dataclass(frozen=True)
 class Encoding:
-    """How a film is written: the format of the container, the codec, and its options."""
+    """How a film is written: container, codec, its options, and what it makes of pixels."""
 
     container: str
     codec: str
     options: dict[str, str]
+    pixels: str = "yuv420p"
 
 
 # No macroblock trees: with them the same frames are other bytes, and pixels, at times (codecs.py).
 H264 = {"crf": "12", "preset": "medium", "x264-params": "mbtree=0"}
 MP4 = Encoding("mp4", "libx264", H264)
+LOSSLESS = Encoding("mp4", "libx264rgb", {"crf": "0", "preset": "medium"}, "rgb24")
 VP9 = {"crf": "16", "b": "0", "deadline": "good", "cpu-used": "3", "row-mt": "1"}
 WEBM = Encoding("webm", "libvpx-vp9", VP9)
 
@@ -161,7 +163,7 @@ def iterate(path: str | os.PathLike, chunk: int) -> Iterator[np.ndarray]:
     """All frames of a file in order, uint8 ``[n, H, W, 3]`` with n = ``chunk`` (the last: fewer).
 
     Raises:
-      ClipError: the file cannot be opened or decoded, or its frames change their size.
+      ClipError: the file cannot be opened or decoded, or its frames are damaged or change size.
     """
     frames: list[np.ndarray] = []
     size = None
@@ -169,7 +171,9 @@ def iterate(path: str | os.PathLike, chunk: int) -> Iterator[np.ndarray]:
         with container_of(path) as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
-            for number, frame in enumerate(container.decode(stream)):
+            for number, (frame, is_damaged) in enumerate(with_damage(container.decode(stream))):
+                if is_damaged:
+                    raise ClipError(os.fspath(path), f"corrupt data before frame {number}")
                 frames.append(upright(frame))
                 size = size or frames[0].shape[:2]
                 if frames[-1].shape[:2] != size:
@@ -185,6 +189,20 @@ def iterate(path: str | os.PathLike, chunk: int) -> Iterator[np.ndarray]:
         raise ClipError(os.fspath(path), reason_of(error)) from error
     if frames:
         yield np.stack(frames)
+
+
+def coding(path: str | os.PathLike) -> str:
+    """Codec and form of the pixels of a file, such as "h264, yuv420p".
+
+    Raises:
+      ClipError: the file cannot be opened.
+    """
+    try:
+        with container_of(path) as container:
+            codec = container.streams.video[0].codec_context
+            return f"{codec.codec.canonical_name}, {codec.pix_fmt}"
+    except FAILURES as error:
+        raise ClipError(os.fspath(path), reason_of(error)) from error
 
 
 def rate_of(path: str | os.PathLike) -> float:
@@ -203,13 +221,13 @@ def rate_of(path: str | os.PathLike) -> float:
 def write(
     path: str | os.PathLike, chunks: Iterable[np.ndarray], rate: float = 25, kind: Encoding = MP4
 ) -> int:
-    """Writes a film (yuv420p); odd sizes gain a row or column by repeating the edge.
+    """Writes a film; odd sizes gain a row or column by repeating the edge.
 
     Args:
       path: the file, or a URL; its folder is made.
       chunks: uint8 RGB ``[n, H, W, 3]`` each, all of one size; one array of all frames in a list.
       rate: frames per second.
-      kind: MP4 in H.264, or WEBM in VP9.
+      kind: MP4 in H.264, WEBM in VP9, or LOSSLESS: H.264 of RGB, for players, not for browsers.
 
     Returns:
       how many frames were written.
@@ -221,7 +239,7 @@ def write(
     with storage.whole(path) as partial, av.open(str(partial), "w", kind.container) as container:
         exact = fractions.Fraction(rate).limit_denominator(1001)
         stream = container.add_stream(kind.codec, rate=exact, options=kind.options)
-        stream.pix_fmt = "yuv420p"
+        stream.pix_fmt = kind.pixels
         for chunk in chunks:
             if chunk.dtype != np.uint8 or chunk.ndim != 4 or chunk.shape[-1] != 3:
                 raise ValueError(

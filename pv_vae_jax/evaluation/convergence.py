@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pv_vae_jax.core import markdown, storage
-from pv_vae_jax.evaluation import curves, protocol, result_files
+from pv_vae_jax.evaluation import curves, protocol, result_files, tables
 
 FIGURES = ("fvd", "kvd")  # less is better
 
@@ -108,16 +108,17 @@ def _protocols(workdir: Any) -> list[tuple[str, dict[str, Any]]]:
 
 def text(found: Sequence[Convergence], figure: str) -> str:
     """Markdown: the figure at each step, and equation (2)."""
-    base = found[0]
+    base, digits = found[0], tables.COLUMNS[figure][0]
     heads, rows = ["run", "last", "as good as the baseline's last after", "less training"], []
     for run in found:
         bound = ("at most ", "at least ") if run.at_first and run.less else ("", "")
         reached = "never" if run.reached is None else f"{bound[0]}{run.reached:,.0f} steps"
         less = "-" if run.less is None else f"{bound[1]}{100 * run.less:.0f}%"
-        rows.append([run.name, f"{run.values[-1]:.2f} at {run.steps[-1]:,}", reached, less])
+        rows.append([run.name, f"{run.values[-1]:.{digits}f} at {run.steps[-1]:,}", reached, less])
     title = (
         f"{figure.upper()} of samples against steps; the baseline is {base.name} "
-        f"({base.values[-1]:.2f}). The paper: 52% less than on Wan2.2's latents (UCF101, FVD)."
+        f"({base.values[-1]:.{digits}f}). The paper: 52% less than on Wan2.2's latents (UCF101, "
+        "FVD)."
     )
     return f"{title}\n\n{markdown.table(heads, rows)}"
 

@@ -19,8 +19,10 @@ from pv_vae_jax.evaluation.measuring import Spent, Video, measure
 from pv_vae_jax.evaluation.protocol import Protocol
 from pv_vae_jax.evaluation.rows import Folder, Row
 from pv_vae_jax.losses import perceptual
+from pv_vae_jax.metrics import fidelity, intervals
 from pv_vae_jax.models.video_vae import VideoVAE
 from pv_vae_jax.pretrained import c3d, i3d
+from pv_vae_jax.sharding import local
 from pv_vae_jax.zoo import registry
 
 REAL = "real"  # the label of the videos that samples are compared with
@@ -70,7 +72,7 @@ class Setup:
     @functools.cached_property
     def lpips(self) -> perceptual.LPIPS:
         """With the protocol's network."""
-        return perceptual.load(self.used.lpips)
+        return perceptual.load(self.used.lpips).on(local.devices())
 
     @functools.cached_property
     def logits(self) -> judging.Features | None:
@@ -106,13 +108,13 @@ def reconstruction(setup: Setup, vae: VideoVAE, about: dict[str, Any]) -> dict[s
     vae.spec.latent_shape(used.frames, used.height, used.width)  # or a sentence
     judges = {
         "judge": results.judged(setup.features),
-        "lpips": {"sha256": trees.digest(setup.lpips.params)},
+        "lpips": {"name": used.lpips, "sha256": trees.digest(setup.lpips.params)},
     }
-    spent = Spent()
-    rows_of = Reconstruction(vae, about["label"], setup.features, setup.lpips, spent)
     folder = Folder(setup.out / about["label"])
-    made = results.made(used, judges) | {"model": trees.digest(vae.params)}
-    folder.open(made, setup.anew)
+    made = results.made(used, judges) | {"fidelity": fidelity.PROTOCOL, "model": _identity(vae)}
+    before = _opened(folder, made, setup)
+    spent = Spent(before.get("seconds", {}))
+    rows_of = Reconstruction(vae, about["label"], setup.features, setup.lpips, spent)
     rows, replaced = _measured(setup, folder, rows_of, spent)
     found = {
         "model": about,
@@ -120,7 +122,7 @@ def reconstruction(setup: Setup, vae: VideoVAE, about: dict[str, Any]) -> dict[s
         "protocol": results.filled(used, rows) | judges,
         "figures": results.plain(figures.reconstruction(rows, used.seed)),
         "warnings": figures.warnings(rows),
-        "speed": _speed(used, vae),
+        "speed": _speed(used, vae, before.get("speed")),
     }
     return results.write(folder, found, rows, replaced, spent)
 
@@ -150,18 +152,25 @@ def generation(
       FileNotFoundError: samples, a data set or a judge are missing.
     """
     used = _of_task(setup.used, "generation")
-    drawn = videos.of_samples(used, samples)
+    drawn, coding = videos.of_samples(used, samples), videos.coding(samples)
+    if len(drawn) < used.videos:
+        raise ValueError(
+            f"{used.name} compares {used.videos} videos with as many samples, and {samples} has "
+            f"{len(drawn)}: draw more, or --set videos={max(3, len(drawn))}."
+        )
     judges = {"judge": results.judged(setup.features)}
     if through is not None:
         vae = placed(through[0], used.precision)
         judges["through"] = {"name": through[1], "sha256": trees.digest(vae.params)}
+        judges["through"] |= {"config": vae.config}
         through = vae, through[1]
-    spent = Spent()
     real, own = Folder(setup.out / REAL), Folder(setup.out / label)
     real.open(results.made(used, judges), setup.anew)
     if setup.logits is not None:
         judges["classifier"] = results.judged(setup.logits)
-    own.open(results.made(used, judges) | {"samples": storage.absolute(samples)}, setup.anew)
+        setup.logits.check_frames(used.frames)
+    made = results.made(used, judges) | {"samples": storage.absolute(samples)}
+    spent = Spent(_opened(own, made, setup).get("seconds", {}))
     looking = Looking(setup.features, None, spent, through)
     rows, replaced = _measured(setup, real, looking, spent)
     generated = measure(
@@ -169,19 +178,20 @@ def generation(
         videos=drawn,
         count=used.videos,
         folder=own,
-        rows_of=Looking(setup.features, setup.logits, spent),
+        rows_of=Looking(setup.features, setup.logits, spent, keep=False),
         batch=_batch(setup),
         replace=False,
         spent=spent,
         shared=setup.shared,
+        remedy="Draw them again, or remove them where there are more than enough.",
     )
     found = {
         "model": {"name": label, "label": label, "spec": "", "parameters": 0, "trained": True},
         "command": setup.command,
         "samples": protocol.checksum(row.digest for row in generated),
-        "protocol": results.filled(used, rows) | judges,
+        "protocol": results.filled(used, rows) | judges | {"samples": coding},
         "figures": results.plain(figures.generation(rows, generated, used.seed, used.judge)),
-        "warnings": figures.warnings(rows),
+        "warnings": figures.warnings(rows) + figures.of_coding(coding),
         "speed": None,
         **(told or {}),
     }
@@ -212,8 +222,26 @@ def _batch(setup: Setup) -> int:
     return setup.batch * jax.local_device_count()
 
 
+def _identity(vae: VideoVAE) -> dict[str, Any]:
+    """What decides a reconstruction: parameters, and fields of which some change none."""
+    return {"sha256": trees.digest(vae.params), "config": vae.config}
+
+
+def _opened(folder: Folder, made: dict[str, Any], setup: Setup) -> dict[str, Any]:
+    """The result that a folder has of the same rows, {} if none."""
+    folder.open(made, setup.anew)
+    return {} if setup.anew else results.earlier(folder, setup.used) or {}
+
+
 def _measured(setup: Setup, folder: Folder, rows_of, spent: Spent) -> tuple[list[Row], list[Row]]:
     """Rows of the protocol's videos, and those of videos whose place others took."""
+    setup.features.check_frames(setup.used.frames)
+    sources = {video.source for video in setup.videos[: setup.used.videos]}
+    if len(sources) < intervals.LEAST:
+        raise ValueError(
+            f"{setup.used.name} looks at {len(sources)} source videos, and its intervals over them "
+            f"want {intervals.LEAST}: --set videos=... to more, or complete the data set."
+        )
     rows = measure(
         name=setup.used.name,
         videos=setup.videos,
@@ -228,8 +256,13 @@ def _measured(setup: Setup, folder: Folder, rows_of, spent: Spent) -> tuple[list
     return [row for row in rows if not row.reason], [row for row in rows if row.reason]
 
 
-def _speed(used: Protocol, vae: VideoVAE) -> dict[str, Any] | None:
+def _speed(used: Protocol, vae: VideoVAE, before: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Measured once on a kind of device."""
     batch, warmup, repeats = used.speed
     if not repeats:
         return None
+    asked = {"warmup": warmup, "repeats": repeats, "device": jax.local_devices()[0].device_kind}
+    asked["clips"] = [batch, used.frames, used.height, used.width]
+    if before and asked.items() <= before.items():
+        return before
     return speed.inference(vae, (batch, used.frames, used.height, used.width), warmup, repeats)

@@ -85,3 +85,14 @@ def warnings(rows: Sequence[Row]) -> list[str]:
     dimensions = len(rows[0].features["original"])
     scarce = frechet.scarce(len(rows), dimensions)
     return [scarce] if scarce else []
+
+
+def of_coding(told: str) -> list[str]:
+    """The same of how samples are kept (videos.py)."""
+    if told == "arrays" or any(form in told for form in ("rgb", "gbr", "bgr")):
+        return []
+    return [
+        f"The samples are films ({told}), what they are compared with is not: the codec alone "
+        "raises FVD and KVD, the more the smaller the frames. launch.generate --lossless keeps "
+        "the very pixels."
+    ]

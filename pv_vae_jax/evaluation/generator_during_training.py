@@ -117,7 +117,9 @@ class Evaluate:
         storage.make_folder(out)
         arrays.write(path, {videos.SAMPLES: made})
         how = dataclasses.asdict(self._sampling)
-        return evaluate.generation(self._setup, str(path), label, told={"sampling": how})
+        result = evaluate.generation(self._setup, str(path), label, told={"sampling": how})
+        storage.path(path).unlink()  # gigabytes at each interval, and made again from a checkpoint
+        return result
 
     def report(self, generator: Generator, stage: GeneratorStage, workdir: pathlib.Path) -> str:
         """Writes ``results.json`` and ``pictures/final`` of a finished run; a text for a person."""

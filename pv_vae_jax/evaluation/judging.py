@@ -35,20 +35,29 @@ class Features:
         about = hashlib.sha256(f"{judge.sha256}{judge.prepared}".encode()).hexdigest()
         self._folder = cache.folder("features") / f"{judge.name}-{about[:16]}"
 
-    def __call__(self, videos: np.ndarray) -> np.ndarray:
+    def check_frames(self, frames: int) -> None:
+        """Raises ValueError if the network wants longer clips."""
+        if frames < self.judge.least_frames:
+            raise ValueError(
+                f"{self.judge.name} looks at clips of {self.judge.least_frames} frames or more, "
+                f"got {frames}."
+            )
+
+    def __call__(self, videos: np.ndarray, keep: bool = True) -> np.ndarray:
         """Of clips uint8 ``[B, T, H, W, 3]``: float32 ``[B, features]``.
+
+        Args:
+          videos: the clips.
+          keep: whether they are looked at again in other evaluations, as originals are.
 
         Raises:
           ValueError: fewer frames than the network wants, or features that are not finite.
         """
-        if videos.shape[1] < self.judge.least_frames:
-            raise ValueError(
-                f"{self.judge.name} looks at clips of {self.judge.least_frames} frames or more, "
-                f"got {videos.shape[1]}."
-            )
+        self.check_frames(videos.shape[1])
         digests = [digest(video) for video in videos]
         known = {each: self._known(each) for each in set(digests)}
-        missing = sorted({i: None for i, each in enumerate(digests) if known[each] is None})
+        first = {each: i for i, each in reversed([*enumerate(digests)])}  # of equal clips one
+        missing = sorted(i for each, i in first.items() if known[each] is None)
         if missing:
             # Always whole batches, so that there is one program, and an equal part on each device.
             size = -(-len(videos) // local.devices()) * local.devices()
@@ -59,7 +68,8 @@ class Features:
                 if not np.isfinite(vector).all():
                     raise ValueError(f"{self.judge.name} gave features that are not finite.")
                 known[digests[i]] = vector
-                self._keep(digests[i], vector)
+                if keep:
+                    self._keep(digests[i], vector)
         return np.stack([known[each] for each in digests])
 
     def _known(self, name: str) -> np.ndarray | None:

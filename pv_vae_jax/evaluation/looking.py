@@ -49,7 +49,7 @@ class Reconstruction:
         with self.spent.on("reconstructing"):
             results = reconstructed(self.vae, self.name, videos, clips)
         with self.spent.on("judging"):
-            original, result = self.features(clips), self.features(results)
+            original, result = self.features(clips), self.features(results, keep=False)
             lpips = perceptual.of_clips(self.lpips, *map(local.split, (clips, results)))
         with self.spent.on("psnr and ssim"):
             pair = clips[: len(videos)], results[: len(videos)]
@@ -75,12 +75,14 @@ class Looking:
       classifier: of the network of the Inception Score, or None.
       spent: counts the time.
       through: the model that clips go through before, with its name, or None.
+      keep: whether features of the clips are kept for other evaluations.
     """
 
     features: judging.Features
     classifier: judging.Features | None
     spent: Spent
     through: tuple[VideoVAE, str] | None = None
+    keep: bool = True
 
     def __call__(self, videos: Sequence[Video], clips: np.ndarray) -> list[Row]:
         """Rows of clips uint8 ``[B, T, H, W, 3]``, of which ``videos`` are the first."""
@@ -89,9 +91,9 @@ class Looking:
             with self.spent.on("reconstructing"):
                 seen = reconstructed(*self.through, videos, clips)
         with self.spent.on("judging"):
-            found = {"original": self.features(seen)}
+            found = {"original": self.features(seen, self.keep and self.through is None)}
             if self.classifier is not None:
-                found["classifier"] = self.classifier(seen)
+                found["classifier"] = self.classifier(seen, self.keep)
         return [
             Row(
                 video.key,

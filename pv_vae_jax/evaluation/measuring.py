@@ -15,7 +15,7 @@ import contextlib
 import dataclasses
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import jax
 import numpy as np
@@ -46,10 +46,10 @@ class Video:
 
 
 class Spent:
-    """Seconds of this process, by what they were spent on."""
+    """Seconds by what they were spent on, on top of those of earlier processes."""
 
-    def __init__(self):
-        self.seconds: dict[str, float] = collections.defaultdict(float)
+    def __init__(self, before: Mapping[str, float] | None = None):
+        self.seconds = collections.defaultdict(float, before or {})
 
     @contextlib.contextmanager
     def on(self, what: str) -> Iterator[None]:
@@ -60,6 +60,10 @@ class Spent:
 
 
 RowsOf = Callable[[Sequence[Video], np.ndarray], list[Row]]
+REPLACE = (
+    "Mend them, or give --replace: the next videos of the order take their places, and the result "
+    "names them."
+)
 
 
 def measure(
@@ -73,6 +77,7 @@ def measure(
     replace: bool,
     spent: Spent,
     shared: bool = True,
+    remedy: str = REPLACE,
 ) -> list[Row]:
     """The rows of ``count`` videos, and of those whose place others took.
 
@@ -87,10 +92,11 @@ def measure(
       replace: the next videos of the order take the places of those that cannot be used.
       spent: counts the time.
       shared: whether all hosts of the program call this together; False: this one makes all rows.
+      remedy: what a person may do where videos cannot be used.
 
     Raises:
-      ValueError: a video cannot be used and none may take its place, there are too few, or two have
-        one name.
+      ValueError: a video cannot be used and none may take its place, there are too few, two have
+        one name, or rows of other hosts are not in the folder.
     """
     if twice := [key for key, n in collections.Counter(v.key for v in videos).items() if n > 1]:
         raise ValueError(f"{name}: {len(twice)} videos are named twice, such as {twice[0]}.")
@@ -98,14 +104,17 @@ def measure(
     while True:
         _fill(name, videos[tried:taken], folder, rows_of, batch, spent, shared)
         found = folder.read(video.key for video in videos[:taken])
+        if missing := taken - len(found):
+            raise ValueError(
+                f"{missing} rows that other hosts made are not in {folder.where}: --out has to be "
+                "a folder that all hosts share."
+            )
         bad = [row for row in found if row.reason]
         if len(found) - len(bad) == count:
             return found
         if bad and not replace:
             raise ValueError(
-                f"{len(bad)} of the {taken} videos of {name} cannot be used: {_told(bad)}. Mend "
-                "them, or give --replace: the next videos of the order take their places, and the "
-                "result names them."
+                f"{len(bad)} of the {taken} videos of {name} cannot be used: {_told(bad)}. {remedy}"
             )
         if taken == len(videos):
             raise ValueError(

@@ -22,7 +22,7 @@ def read(folder: Any) -> Result:
 
     Raises:
       FileNotFoundError: there is none (yet).
-      ValueError: it is damaged.
+      ValueError: it is damaged, or of another door.
     """
     path = storage.path(folder) / RESULT
     if not storage.exists(path):
@@ -30,17 +30,25 @@ def read(folder: Any) -> Result:
             f"there is no {path}: name a folder that launch.evaluate wrote (--out, or a model's "
             "folder in it) to its end."
         )
-    return json_files.read(path)
+    found = json_files.read(path)
+    if not _is_result(found):
+        raise ValueError(f"{path} is no result of launch.evaluate: it has no protocol.")
+    return found
+
+
+def _is_result(found: Any) -> bool:
+    return isinstance(found, Mapping) and "protocol" in found
 
 
 def beside(out: Any, labels: Collection[str]) -> list[Result]:
-    """Results in the folder ``out`` of others than ``labels``, by name.
+    """Results in the folder ``out`` of others than ``labels``, by name, and of no other door.
 
     Raises:
       ValueError: one is damaged.
     """
     folders = sorted(each for each in storage.path(out).iterdir() if each.name not in labels)
-    return [read(folder) for folder in folders if storage.exists(folder / RESULT)]
+    there = (folder / RESULT for folder in folders if storage.exists(folder / RESULT))
+    return [found for found in map(json_files.read, there) if _is_result(found)]
 
 
 def of_run(run: Any) -> list[tuple[str, Result]]:

@@ -41,6 +41,24 @@ def made(used: Protocol, judges: dict[str, Any]) -> dict[str, Any]:
     return {"clip": clip | {"filter": datasets.FILTER}, "decoder": protocol.decoder()} | judges
 
 
+def earlier(folder: Folder, used: Protocol) -> dict[str, Any] | None:
+    """The result that a folder has, of the same videos or of more or fewer of them; None without.
+
+    Raises:
+      ValueError: it is of other videos.
+    """
+    if not storage.exists(folder.where / result_files.RESULT):
+        return None
+    known, fields = result_files.read(folder.where), dataclasses.asdict(used)
+    for name in ("datasets", "split", "seed"):
+        if known["protocol"][name] != json.loads(json.dumps(fields[name])):
+            raise ValueError(
+                f"{folder.where} holds a result of another {name} ({known['protocol'][name]} "
+                f"instead of {fields[name]}): choose another --out."
+            )
+    return dict(known)
+
+
 def filled(used: Protocol, rows: Sequence[Row]) -> dict[str, Any]:
     """The protocol with what was found there."""
     return dataclasses.asdict(used) | {
@@ -61,7 +79,10 @@ def plain(found: Mapping[str, Any]) -> dict[str, Any]:
 def write(
     folder: Folder, found: dict[str, Any], rows: list[Row], replaced: list[Row], spent: Spent
 ) -> dict[str, Any]:
-    """Adds what all results have, and writes list, table and result, in this order."""
+    """Adds what all results have, and writes list, table and result, in this order.
+
+    Seconds are those of all processes that a result took.
+    """
     found |= {
         "level": LEVEL,
         "replaced": {row.key: row.reason for row in replaced},

@@ -60,7 +60,7 @@ class Folder:
         Raises:
           ValueError: it is one, and ``anew`` is not said; the message tells the difference.
         """
-        path = self.where / MADE
+        made, path = json.loads(json.dumps(made)), self.where / MADE
         if storage.exists(path):
             found = json_files.read(path)
             other = [name for name in {**made, **found} if found.get(name) != made.get(name)]

@@ -46,7 +46,7 @@ def timed(program: Any, arguments: tuple, warmup: int, repeats: int) -> Timed:
         seconds.append(time.perf_counter() - begin)
     sizes = program.memory_analysis()
     held = sizes.argument_size_in_bytes, sizes.output_size_in_bytes, sizes.temp_size_in_bytes
-    stats = jax.devices()[0].memory_stats() or {}
+    stats = jax.local_devices()[0].memory_stats() or {}  # of another host none may be asked
     return Timed(tuple(seconds[warmup:]), sum(held), stats.get("peak_bytes_in_use", 0))
 
 
@@ -83,7 +83,7 @@ def inference(vae: VideoVAE, clip: tuple[int, ...], warmup: int, repeats: int) -
         "clips": list(clip),
         "warmup": warmup,
         "repeats": repeats,
-        "device": jax.devices()[0].device_kind,
+        "device": jax.local_devices()[0].device_kind,
         "memory_of": "program",
         "iterations_per_second": 1 / seconds,
         "gib": max(each.program_bytes for each in found.values()) / 2**30,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pv_vae_jax.core import arrays, storage
-from pv_vae_jax.data import manifest
+from pv_vae_jax.data import manifest, video_files
 from pv_vae_jax.evaluation import datasets, protocol
 from pv_vae_jax.evaluation.measuring import Video
 from pv_vae_jax.evaluation.protocol import Protocol
@@ -103,6 +103,15 @@ def of_samples(used: Protocol, where: str) -> list[Video]:
         file = functools.cache(lambda path=entry.path: _sha256(storage.read(path)))
         found.append(Video(name, name, read, file))
     return found
+
+
+def coding(where: str) -> str:
+    """How samples are kept: "arrays", or the codec of the first film and the form of its pixels."""
+    if where.endswith(".npz"):
+        return "arrays"
+    films = f"{where.rstrip('/')}/{FILMS}"
+    entries = manifest.of(films if storage.is_folder(films) else where)
+    return next((video_files.coding(e.path) for e in entries if not e.reason), "unreadable")
 
 
 def _names(paths: Sequence[str]) -> list[str]:

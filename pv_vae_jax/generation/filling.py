@@ -120,6 +120,7 @@ def decode(
     rate: float,
     mine: Sequence[int],
     batch: int,
+    lossless: bool = False,
 ) -> None:
     """Equation (2).
 
@@ -130,12 +131,15 @@ def decode(
       rate: frames per second.
       mine: numbers of the samples of this host.
       batch: samples at once.
+      lossless: whether films have the very pixels.
 
     Raises:
       ValueError: the folder holds other videos.
     """
     decoder = trees.digest(trees.partition(vae.params, "^decoder/")[0])
     about: dict[str, Any] = {"model": vae.config, "decoder": decoder, "rate": rate}
+    if lossless:
+        about["lossless"] = True
     if drawn.where != out.where:
         about["latents"] = drawn.about()  # films of other samples are others
     out.open(about, DECODER, jax.process_index() == 0)
@@ -148,7 +152,7 @@ def decode(
             latents += latents[:1] * (batch - len(numbers))
             videos = decode_batch(np.stack(latents))[: len(numbers)]
             for i, video in zip(numbers, videos, strict=True):
-                out.write_video(i, video, rate)
+                out.write_video(i, video, rate, lossless)
             bar.update(len(numbers))
 
 

@@ -3,7 +3,7 @@
     generation.json           what made them: generator, its latents, seed, settings, labels
     latents/000007.npy        normalised latents of sample 7, float32 [G, h, w, c]
     decoder.json              which video VAE decoded them
-    videos/000007.mp4         sample 7, H.264
+    videos/000007.mp4         sample 7, H.264, of RGB where nothing may be lost
 
 Every file appears whole or not at all, so a killed run goes on with what is missing, and hosts
 share a folder.  Latents are of a seed, an index and a generator; another decoder of the same
@@ -84,9 +84,12 @@ class SamplesFolder:
         with storage.opened(self._latents_of(index)) as file:
             return np.load(file, allow_pickle=False)
 
-    def write_video(self, index: int, video: np.ndarray, rate: float) -> None:
+    def write_video(
+        self, index: int, video: np.ndarray, rate: float, lossless: bool = False
+    ) -> None:
         """Writes a sample, uint8 ``[T, H, W, 3]``."""
-        video_files.write(self.video_of(index), [video], rate)
+        kind = video_files.LOSSLESS if lossless else video_files.MP4
+        video_files.write(self.video_of(index), [video], rate, kind)
 
     def _latents_of(self, index: int) -> Any:
         return self.latents / f"{index:06d}.npy"

@@ -37,6 +37,8 @@ from scipy import stats
 
 Statistic = Callable[..., float]
 
+LEAST = 3  # source videos of an interval by subsampling
+
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
@@ -120,7 +122,7 @@ def subsampling(
       ValueError: fewer than 3 sources, m out of range, fewer draws than a quantile needs, lengths
         that differ, or a value that is not finite.
     """
-    columns, rows = _grouped(columns, sources, level, least=3)
+    columns, rows = _grouped(columns, sources, level, LEAST)
     n = len(rows)
     m = max(2, round(share * n)) if m is None else m
     if not 2 <= m < n:

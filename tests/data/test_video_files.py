@@ -145,6 +145,8 @@ def test_a_corrupt_frame_fails_the_frames_that_lean_on_it(tmp_path):
     assert len(list(video_files.read(path, entry.pts(range(corrupt))))) == corrupt
     with pytest.raises(ClipError, match="a.mp4: corrupt data before pts"):
         list(video_files.read(path, entry.pts([corrupt + 1])))
+    with pytest.raises(ClipError, match="a.mp4: corrupt data before frame"):
+        list(video_files.iterate(path, 8))
 
 
 def test_pixels_of_the_wrong_kind_are_refused(tmp_path):
@@ -189,3 +191,14 @@ def test_films_in_bytes_are_refused_as_files_are(tmp_path):
     films.encode(tmp_path / "a.avi", films.numbered(30), bf="2")
     film = (tmp_path / "a.avi").read_bytes()
     assert "not in order: remux it" in video_probe.time_stamps(film)[1]
+
+
+def test_a_film_without_loss_has_the_very_pixels(tmp_path):
+    video = np.random.default_rng(0).integers(0, 256, (5, 32, 48, 3), np.uint8)
+    video_files.write(tmp_path / "a.mp4", [video], kind=video_files.LOSSLESS)
+    np.testing.assert_array_equal(
+        np.concatenate([*video_files.iterate(tmp_path / "a.mp4", 8)]), video
+    )
+    assert video_files.coding(tmp_path / "a.mp4") == "h264, gbrp"
+    video_files.write(tmp_path / "b.mp4", [video])
+    assert video_files.coding(tmp_path / "b.mp4") == "h264, yuv420p"

@@ -26,8 +26,16 @@ def test_features_are_computed_once_for_each_content():
     np.testing.assert_array_equal(features(video[::-1]), found[::-1])
     mixed = clips(0, 9, 9, 1, 2, 3, 4, 5)
     np.testing.assert_array_equal(features(mixed), judges.Moments().logits(mixed))
-    assert features.computed == 9 + 1  # clip 9 twice in one batch is looked at twice
+    assert features.computed == 9  # clip 9, twice in one batch, is looked at once
     assert judging.Features(judge)(video).shape == (8, 8) and judge.looked == 16  # from the disk
+
+
+def test_features_of_what_is_looked_at_once_are_not_kept(tmp_path):
+    judge, video = judges.Moments(), clips(*range(8))
+    found = judging.Features(judge)(video, keep=False)
+    assert not list(tmp_path.rglob("*.npy"))
+    np.testing.assert_array_equal(judging.Features(judge)(video), found)
+    assert judge.looked == 16
 
 
 def test_any_number_of_clips_is_looked_at_on_all_devices():

@@ -20,6 +20,8 @@ def test_the_last_result_of_a_run_is_the_last_by_date_and_not_by_name(tmp_path):
     for day, name in enumerate(("warm-up-0000100", "generator-0000100", "generator-0000200"), 1):
         folder = tmp_path / "evaluation" / name
         folder.mkdir(parents=True)
-        (folder / "results.json").write_text(json.dumps({"date": f"2026-01-0{day}"}))
+        (folder / "results.json").write_text(
+            json.dumps({"protocol": {}, "date": f"2026-01-0{day}"})
+        )
     folder, found = result_files.last(tmp_path)
     assert folder.endswith("/evaluation/generator-0000200") and found["date"] == "2026-01-03"

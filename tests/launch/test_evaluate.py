@@ -11,10 +11,11 @@ from skimage.metrics import structural_similarity
 
 import pv_vae_jax as pv
 from launch import evaluate as door
+from launch import models
 from pv_vae_jax.checkpoint import export
 from pv_vae_jax.core import pixels, trees
 from pv_vae_jax.data import video_files
-from pv_vae_jax.evaluation import evaluate, protocol
+from pv_vae_jax.evaluation import evaluate, protocol, result_files
 from pv_vae_jax.losses import perceptual
 from pv_vae_jax.metrics import frechet
 from pv_vae_jax.zoo import registry
@@ -74,7 +75,12 @@ def test_a_result_holds_its_protocol_and_a_second_run_costs_nothing(judge, model
     assert "| mine | t4s16c4 |" in table and "| earlier | t4s16c4 |" in table
     again = json.loads((out / "mine" / "results.json").read_text())
     assert again["figures"] == result["figures"] and judge.looked == looked
-    assert again["protocol"] == used
+    assert again["protocol"] == used and again["speed"] == result["speed"]
+    assert all(again["seconds"][what] >= spent for what, spent in result["seconds"].items())
+    with pytest.raises(
+        ValueError, match="mine holds a result of another datasets .*choose another"
+    ):
+        door.main([*command, "--set", "datasets=smooth"])
 
     door.main(["compare", str(out / "mine"), str(out / "mine"), "--out", str(out / "both.md")])
     assert (out / "both.md").read_text().count("| mine |") == 2
@@ -148,9 +154,21 @@ def test_samples_are_measured_against_the_real_videos(tmp_path):
     assert "dark" in compared.read_text()
     with pytest.raises(FileNotFoundError, match="results.json"):
         door.main(["compare", str(tmp_path / "out" / "table.md")])
+    for name, kind in (("mp4", video_files.MP4), ("lossless", video_files.LOSSLESS)):
+        for i, clip in enumerate(real):
+            video_files.write(tmp_path / name / "videos" / f"{i}.mp4", [clip], kind=kind)
+        films = ["--samples", str(tmp_path / name / "videos"), "--out", str(tmp_path / "films")]
+        door.main([*SMALL, *settings, *films])
+        result = json.loads((tmp_path / "films" / name / "results.json").read_text())
+        coding = {"mp4": "h264, yuv420p", "lossless": "h264, gbrp"}[name]
+        assert result["protocol"]["samples"] == coding
+        assert any("codec alone" in told for told in result["warnings"]) == (name == "mp4")
+        assert (result["figures"]["fvd"]["value"] < 1e-3) == (name == "lossless")
     few = str(tmp_path / "few.npz")
     np.savez(few, samples=real[:4])
-    with pytest.raises(ValueError, match="samples wants 6 videos; there are 4"):
+    with pytest.raises(
+        ValueError, match="compares 6 videos with as many samples, and .*few.npz has 4"
+    ):
         door.main([*SMALL, *settings, "--samples", few, "--out", str(tmp_path / "out")])
 
 
@@ -254,6 +272,42 @@ def test_the_model_computes_in_the_precision_of_the_protocol(model):
     assert 0 < difference < 0.5
 
 
+@pytest.mark.usefixtures("own_features", "judge")
+def test_a_model_of_other_fields_is_another_model(tmp_path):
+    one, other = (
+        registry.create("pv_vae_transformer_tiny", seed=1, window=window) for window in (5, 1)
+    )
+    assert trees.digest(one.params) == trees.digest(other.params)
+    for vae in (one, other):
+        export.save(tmp_path / "mine.npz", vae, {})
+        command = [*SMALL, "--set", "speed=1,0,0", "--model", str(tmp_path / "mine.npz")]
+        if vae is one:
+            door.main([*command, "--out", str(tmp_path / "out")])
+        else:
+            with pytest.raises(ValueError, match="holds an evaluation with another model"):
+                door.main([*command, "--out", str(tmp_path / "out")])
+
+
+@pytest.mark.usefixtures("own_features", "judge")
+def test_too_few_source_videos_are_told_before_the_first_is_looked_at(model, tmp_path):
+    with pytest.raises(ValueError, match="looks at 2 source videos, .* want 3: --set videos"):
+        door.main([*SMALL, "--set", "videos=2", "--model", model, "--out", str(tmp_path)])
+    assert not list(tmp_path.rglob("rows/*"))
+
+
+def test_results_of_other_doors_are_told_apart(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "results.json").write_text('{"samples/fvd": 3.0}')
+    with pytest.raises(ValueError, match="run/results.json is no result of launch.evaluate"):
+        door.main(["compare", str(tmp_path / "run")])
+    assert result_files.beside(tmp_path, ["mine"]) == []
+
+
+def test_samples_are_called_by_the_folder_of_their_films():
+    called = map(models.label_of, ["samples/latte/videos", "samples/latte/", "a/b.npz", "videos"])
+    assert list(called) == ["latte", "latte", "b", "videos"]
+
+
 @pytest.mark.slow
 def test_two_processes_of_two_devices_give_the_figures_of_one(model, tmp_path):
     """With the real judge, each process looking at every second video."""
@@ -262,7 +316,7 @@ def test_two_processes_of_two_devices_give_the_figures_of_one(model, tmp_path):
         "--set",
         "frames=9",
         "--set",
-        "speed=1,0,0",
+        "speed=1,1,1",
         "--model",
         model,
         "--batch",
