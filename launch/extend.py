@@ -1,6 +1,7 @@
 """Continues clips by a generator's flow, beside the video VAE's own prediction."""
 
 import argparse
+import dataclasses
 import json
 from typing import Any
 
@@ -48,13 +49,14 @@ def main(argv: list[str] | None = None) -> None:
     import numpy as np
     import tqdm
 
-    from pv_vae_jax.core import json_files, storage
+    from pv_vae_jax.core import json_files, storage, trees
     from pv_vae_jax.evaluation import extension, pictures
     from pv_vae_jax.generation import drawing
 
     generator, vae, config = sampling.loaded(args)
     clips, labels = _clips(args, generator, vae)
-    drawn = drawing.Drawing(generator, args.seed, sampling.settings(args, config))
+    how = sampling.settings(args, config)
+    drawn = drawing.Drawing(generator, args.seed, how)
     out, errors = storage.path(args.out), []
     storage.make_folder(out)
     for start in tqdm.tqdm(range(0, len(clips), args.batch), desc="extend", unit="batch"):
@@ -74,7 +76,8 @@ def main(argv: list[str] | None = None) -> None:
             pictures.film(out / f"{start + i:03d}.mp4", shown, 8.0, withheld)
     about = {
         "clips": len(clips), "frames": len(clips[0]), "observe": args.observe,
-        "samples": args.samples, "seed": args.seed,
+        "samples": args.samples, "seed": args.seed, "sampling": dataclasses.asdict(how),
+        "generator": generator.config, "parameters": trees.digest(generator.params),
     }  # fmt: skip
     figures = extension.figures(errors)
     table = extension.text(figures, about)

@@ -152,6 +152,7 @@ def test_clips_are_continued_in_one_table(place, whole, tmp_path):
         assert row in table
     values = json.loads((tmp_path / "out" / "results.json").read_text())
     assert values["best"]["model"] <= values["sample"]["model"]
+    assert values["sampling"]["steps"] == 3 and values["generator"]["name"] == "latte_tiny"
     assert {path.name for path in (tmp_path / "out").iterdir()} >= {"000.png", "000.mp4"}
 
 
