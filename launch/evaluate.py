@@ -157,7 +157,7 @@ def _evaluate(args: argparse.Namespace, command: str) -> None:
     import jax
 
     from pv_vae_jax.core import fields, storage
-    from pv_vae_jax.evaluation import evaluate, protocol, result_files, tables
+    from pv_vae_jax.evaluation import evaluate, protocol, result_files, setting, tables
 
     used = protocol.named(args.protocol).changed(args.set)
     if args.through and args.model:
@@ -177,7 +177,7 @@ def _evaluate(args: argparse.Namespace, command: str) -> None:
             (args.weights, loaded, "--weights"),
         )
     )
-    setup = evaluate.Setup(
+    setup = setting.Setup(
         used,
         data,
         storage.path(args.out),

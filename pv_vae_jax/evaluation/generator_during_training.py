@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from pv_vae_jax.core import arrays, dims, fields, storage
-from pv_vae_jax.evaluation import evaluate, protocol, result_files, sample_pictures, videos
+from pv_vae_jax.evaluation import evaluate, protocol, result_files, sample_pictures, setting, videos
 from pv_vae_jax.generation import drawing
 from pv_vae_jax.generation.sampler import Sampling
 from pv_vae_jax.models.generator import Generator
@@ -46,7 +46,7 @@ class Evaluate:
             generator_stages.check_guidance(run.config, self._sampling.guidance)
         except ValueError as error:
             raise ValueError(f"config.sampling: {error}") from error
-        self._setup: evaluate.Setup | None = None
+        self._setup: setting.Setup | None = None
         self._protocol = None
         if name := self._runtime["protocol"]:
             if self._tokenizer is None:
@@ -110,9 +110,7 @@ class Evaluate:
     def _measured(self, made: np.ndarray, workdir: Any, label: str) -> dict[str, Any]:
         out = workdir / result_files.EVALUATION
         if self._setup is None:  # one host measures, while the others wait for its next update
-            self._setup = evaluate.Setup(
-                self._protocol, self._folders, out, shared=False, anew=True
-            )
+            self._setup = setting.Setup(self._protocol, self._folders, out, shared=False, anew=True)
         path = out / f"{label}.npz"
         storage.make_folder(out)
         arrays.write(path, {videos.SAMPLES: made})

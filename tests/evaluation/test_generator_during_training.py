@@ -8,7 +8,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from pv_vae_jax.evaluation import convergence, evaluate, sample_pictures
+from pv_vae_jax.evaluation import convergence, sample_pictures, setting
 from pv_vae_jax.evaluation import generator_during_training as during
 from pv_vae_jax.models.generator import Generator
 from tests.evaluation import judges
@@ -35,8 +35,8 @@ def run_of(vae, **runtime):
 def judge(monkeypatch, tmp_path):
     it = judges.Moments()
     it.check = lambda: True
-    monkeypatch.setattr(evaluate.i3d, "load", lambda file: it)
-    monkeypatch.setattr(evaluate.judging.cache, "folder", lambda name: tmp_path / "cache" / name)
+    monkeypatch.setattr(setting.i3d, "load", lambda file: it)
+    monkeypatch.setattr(setting.judging.cache, "folder", lambda name: tmp_path / "cache" / name)
     return it
 
 
@@ -116,7 +116,7 @@ def test_values_that_cannot_be_are_told_before_the_first_update(vae, judge, monk
     with pytest.raises(ValueError, match="guidance = 4.0 mixes in a velocity without label, which"):
         during.Evaluate(run)
     missing = FileNotFoundError("no weights of I3D")
-    monkeypatch.setattr(evaluate.i3d, "load", lambda file: (_ for _ in ()).throw(missing))
+    monkeypatch.setattr(setting.i3d, "load", lambda file: (_ for _ in ()).throw(missing))
     with pytest.raises(FileNotFoundError, match="no weights of I3D"):
         during.Evaluate(run_of(vae))
     run = run_of(vae)

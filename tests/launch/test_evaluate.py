@@ -15,7 +15,7 @@ from launch import models
 from pv_vae_jax.checkpoint import export
 from pv_vae_jax.core import pixels, trees
 from pv_vae_jax.data import video_files
-from pv_vae_jax.evaluation import evaluate, protocol, result_files
+from pv_vae_jax.evaluation import evaluate, protocol, result_files, setting
 from pv_vae_jax.losses import perceptual
 from pv_vae_jax.metrics import frechet
 from pv_vae_jax.zoo import registry
@@ -33,13 +33,13 @@ for _setting in ("datasets=rendered", "videos=6", "frames=5", "height=64", "widt
 def judge(monkeypatch):
     it = judges.Moments()
     it.check = lambda: True
-    monkeypatch.setattr(evaluate.i3d, "load", lambda file: it)
+    monkeypatch.setattr(setting.i3d, "load", lambda file: it)
     return it
 
 
 @pytest.fixture
 def own_features(monkeypatch, tmp_path):
-    monkeypatch.setattr(evaluate.judging.cache, "folder", lambda name: tmp_path / "cache" / name)
+    monkeypatch.setattr(setting.judging.cache, "folder", lambda name: tmp_path / "cache" / name)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_figures_are_those_of_the_models_own_methods(judge, model, tmp_path):
     assert result["speed"] is None
     used = protocol.named("small").changed(SMALL[3::2])
     vae, lpips = export.load(model), perceptual.load("alexnet")
-    clips = np.stack([video.read() for video in evaluate.videos.of_datasets(used, {})[:6]])
+    clips = np.stack([video.read() for video in setting.videos.of_datasets(used, {})[:6]])
     again = np.clip(np.rint((np.asarray(vae.decode(vae.encode(clips))) + 1) * 127.5), 0, 255)
     again = again.astype(np.uint8)
     errors = np.mean((again - clips.astype(np.float64)) ** 2, axis=(1, 2, 3, 4))
@@ -134,7 +134,7 @@ def test_a_reconstruction_that_is_not_finite_gives_a_sentence_and_no_figure(mode
 def test_samples_are_measured_against_the_real_videos(tmp_path):
     settings = ["--set", "task=generation", "--set", "speed=1,0,0"]
     used = protocol.named("small").changed([*SMALL[3::2], "task=generation"])
-    real = np.stack([v.read() for v in evaluate.videos.of_datasets(used, {})[:6]])
+    real = np.stack([v.read() for v in setting.videos.of_datasets(used, {})[:6]])
     np.savez(tmp_path / "same.npz", samples=real)
     np.savez(tmp_path / "dark.npz", samples=real // 4)
     samples = [str(tmp_path / f"{name}.npz") for name in ("same", "dark")]
@@ -176,7 +176,7 @@ def test_samples_are_measured_against_the_real_videos(tmp_path):
 def test_what_the_decoder_does_to_all_it_decodes_does_not_count_through_it(model, tmp_path):
     settings = ["--set", "task=generation", "--set", "speed=1,0,0"]
     used = protocol.named("small").changed([*SMALL[3::2], "task=generation"])
-    real = np.stack([v.read() for v in evaluate.videos.of_datasets(used, {})[:6]])
+    real = np.stack([v.read() for v in setting.videos.of_datasets(used, {})[:6]])
     vae = pv.load(model)
     again = pixels.eight_bits(vae.decode(vae.encode(real)))
     np.savez(tmp_path / "again.npz", samples=again)
