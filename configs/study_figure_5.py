@@ -22,11 +22,13 @@ ROWS = (
 TWICE = {"baseline_double": 1, "baseline": -1}
 PREDICTIVE_TWICE = {"motion_double": 1, "motion": -1}
 CONTRASTS = {
-    "plain, from all to twice the updates": TWICE,
-    "predictive, from all to twice": PREDICTIVE_TWICE,
-    "predictive minus plain, at all": {"motion": 1, "baseline": -1},
+    "predictive minus plain, at half of the updates": {"motion_half": 1, "baseline_half": -1},
+    "... at all": {"motion": 1, "baseline": -1},
     "... at twice": {"motion_double": 1, "baseline_double": -1},
-    "change of that": PREDICTIVE_TWICE | {row: -weight for row, weight in TWICE.items()},
+    "from all to twice, plain": TWICE,
+    "..., predictive": PREDICTIVE_TWICE,
+    "predictive minus plain, from all to twice": PREDICTIVE_TWICE
+    | {row: -weight for row, weight in TWICE.items()},
 }
 LINES = {
     "baseline": ("baseline_half", "baseline", "baseline_double"),

@@ -14,7 +14,7 @@ QUESTION = "Does a generator do better on the latents of a VAE that was trained 
 ROWS = (
     ("baseline", 5),
     ("predictive", 3),
-    ("motion", 3),
+    ("motion", 5),
     ("decoder", 5),
     ("baseline_decoder", 5),
     ("baseline_motion", 3),
