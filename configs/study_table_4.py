@@ -13,7 +13,7 @@ from configs.studies import grids
 QUESTION = "Does a generator do better on the latents of a VAE that was trained to predict?"
 ROWS = (
     ("baseline", 5),
-    ("predictive", 3),
+    ("predictive", 5),
     ("motion", 5),
     ("decoder", 5),
     ("baseline_decoder", 5),
