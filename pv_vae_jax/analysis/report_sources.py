@@ -118,8 +118,8 @@ def _source(name: str) -> tuple[str, Source | None]:
         made = finding.read(owner, kind)
         return "findings", Source(made, name, made.model["label"], owner)
     if file == result_files.RESULT:
-        made = result_files.read(folder)
-        if {"model", "protocol", "figures"} <= set(made):
+        made = json_files.read(name)
+        if result_files.is_result(made):
             return "results", Source(made, name, made["model"]["label"], folder)
     if file == CORRELATION:
         return "correlations", Source(json_files.read(name), name, _parts(folder)[1])

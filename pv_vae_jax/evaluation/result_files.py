@@ -31,12 +31,13 @@ def read(folder: Any) -> Result:
             "folder in it) to its end."
         )
     found = json_files.read(path)
-    if not _is_result(found):
+    if not is_result(found):
         raise ValueError(f"{path} is no result of launch.evaluate: it has no protocol.")
     return found
 
 
-def _is_result(found: Any) -> bool:
+def is_result(found: Any) -> bool:
+    """Whether JSON values are a result of launch.evaluate, and not of another door."""
     return isinstance(found, Mapping) and "protocol" in found
 
 
@@ -48,7 +49,7 @@ def beside(out: Any, labels: Collection[str]) -> list[Result]:
     """
     folders = sorted(each for each in storage.path(out).iterdir() if each.name not in labels)
     there = (folder / RESULT for folder in folders if storage.exists(folder / RESULT))
-    return [found for found in map(json_files.read, there) if _is_result(found)]
+    return [found for found in map(json_files.read, there) if is_result(found)]
 
 
 def of_run(run: Any) -> list[tuple[str, Result]]:
