@@ -15,7 +15,7 @@ examples:
   python -m launch.generate --workdir runs/latte --count 16 --out samples/latte
   python -m launch.generate --generator exports/latte.npz --vae exports/quickstart.npz --count 64 \\
       --guidance 2 --labels 0,1,2 --out samples/guided
-  python -m launch.evaluate --protocol small-gen --samples samples/latte/videos --out results
+  python -m launch.evaluate --protocol small-gen --samples samples/latte --out results
 
 Another decoder of the same latents (fine-tuned beside the generator), nothing drawn again:
   python -m launch.generate --latents samples/latte --vae exports/finetuned.npz --out samples/again

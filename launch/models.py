@@ -92,12 +92,8 @@ def tile_sides(text: str) -> tuple[int, int]:
 
 
 def label_of(subject: str) -> str:
-    """What tables call a model or samples: the last part of a path, without an export's ending.
-
-    Of the films of launch.generate, ``OUT/videos``, it is OUT.
-    """
-    parts = subject.rstrip("/").rsplit("/", 2)
-    name = parts[-2] if len(parts) > 1 and parts[-1] == "videos" else parts[-1]
+    """What tables call a model or samples: the last part of a path, without an export's ending."""
+    name = subject.rstrip("/").rsplit("/", 1)[-1]
     return name.rsplit(".", 1)[0] if name.endswith((".npz", ".safetensors")) else name
 
 
