@@ -16,6 +16,7 @@ import pytest
 
 from configs import pv_vae_661m
 from configs.studies import cells, generator, rows, scales, vae
+from launch import models
 from launch import study as door
 from pv_vae_jax.core import arrays
 from pv_vae_jax.study.step import Step
@@ -311,3 +312,13 @@ def test_a_tiny_cell_that_is_stopped_goes_on_and_ends_with_the_same_digits(tmp_p
     assert (tmp_path / "a" / "baseline" / "0.npz").stat().st_size < 5e6
     for name, leaf in models[0].items():
         np.testing.assert_array_equal(leaf, models[1][name])
+
+
+@pytest.mark.parametrize(
+    ("kind", "flag"),
+    [("generation", "--samples"), ("through", "--samples"), ("reconstruction", "--model")],
+)
+def test_a_study_looks_for_results_where_the_door_writes_them(kind, flag):
+    step = door.read("configs/study_table_4.py:tiny").cells[0].step(kind)
+    subject = step.arguments[step.arguments.index(flag) + 1]
+    assert step.makes == f"result/{models.label_of(subject.told('STEP'))}/results.json"
