@@ -12,10 +12,10 @@ from configs.studies import grids
 
 QUESTION = "Does generation go on improving with the training of the VAE, if that is predictive?"
 ROWS = (
-    ("baseline_half", 3),
+    ("baseline_half", 4),
     ("baseline", 5),
     ("baseline_double", 5),
-    ("motion_half", 3),
+    ("motion_half", 4),
     ("motion", 5),
     ("motion_double", 5),
 )
