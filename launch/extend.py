@@ -98,11 +98,8 @@ def _clips(args: argparse.Namespace, generator: Any, vae: Any) -> tuple[list, An
     groups, rows, columns, _ = generator.latents.shape
     frames = dims.frames_of(groups, vae.spec.temporal)
     size = rows * vae.spec.spatial, columns * vae.spec.spatial
-    try:
-        first, last = map(float, args.span.split(":"))
-    except ValueError as error:
-        raise ValueError(f"--span is A:B, two fractions; got {args.span}.") from error
-    source = VideoFiles(args.where, (first, last), labels=args.labels).of_length(frames)
+    span = sampling.pair("span", args.span, "two fractions")
+    source = VideoFiles(args.where, span, labels=args.labels).of_length(frames)
     known = generator.latents.classes
     if source.classes and known and tuple(source.classes) != tuple(known):
         raise ValueError(

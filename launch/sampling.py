@@ -86,16 +86,21 @@ def settings(args: argparse.Namespace, config: dict[str, Any]) -> Any:
 
     given = {name: getattr(args, name) for name in ("steps", "solver", "guidance", "shift")}
     if args.guided is not None:
-        try:
-            first, last = map(float, args.guided.split(":"))
-        except ValueError as error:
-            raise ValueError(f"--guided is A:B, two times; got {args.guided}.") from error
-        given["guided"] = first, last
+        given["guided"] = pair("guided", args.guided, "two times")
     given = {name: value for name, value in given.items() if value is not None}
     found = Sampling(**(config.get("sampling", {}) | given))
     if config:
         generator_stages.check_guidance(config, found.guidance)
     return found
+
+
+def pair(flag: str, text: str, what: str) -> tuple[float, float]:
+    """The two numbers of a flag ``A:B``; ValueError says ``what`` they are."""
+    try:
+        first, last = map(float, text.split(":"))
+    except ValueError as error:
+        raise ValueError(f"--{flag} is A:B, {what}; got {text}.") from error
+    return first, last
 
 
 def named_vae(args: argparse.Namespace) -> tuple[str, str | None]:

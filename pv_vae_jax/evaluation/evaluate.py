@@ -92,13 +92,12 @@ def generation(
     if len(drawn) < used.videos:
         raise ValueError(
             f"{used.name} compares {used.videos} videos with as many samples, and {samples} has "
-            f"{len(drawn)}: draw more, or --set videos={max(3, len(drawn))}."
+            f"{len(drawn)}: draw more, or --set videos={max(intervals.LEAST, len(drawn))}."
         )
     judges = {"judge": results.judged(setup.features)}
     if through is not None:
         vae = placed(through[0], used.precision)
-        judges["through"] = {"name": through[1], "sha256": trees.digest(vae.params)}
-        judges["through"] |= {"config": vae.config}
+        judges["through"] = {"name": through[1]} | _identity(vae)
         through = vae, through[1]
     real, own = Folder(setup.out / REAL), Folder(setup.out / label)
     real.open(results.made(used, judges), setup.anew)
@@ -166,7 +165,7 @@ def _identity(vae: VideoVAE) -> dict[str, Any]:
 def _opened(folder: Folder, made: dict[str, Any], setup: Setup) -> dict[str, Any]:
     """The result that a folder has of the same rows, {} if none."""
     folder.open(made, setup.anew)
-    return {} if setup.anew else results.earlier(folder, setup.used) or {}
+    return {} if setup.anew else results.earlier(folder, setup.used)
 
 
 def _measured(setup: Setup, folder: Folder, rows_of, spent: Spent) -> tuple[list[Row], list[Row]]:
@@ -197,8 +196,9 @@ def _speed(used: Protocol, vae: VideoVAE, before: dict[str, Any] | None) -> dict
     batch, warmup, repeats = used.speed
     if not repeats:
         return None
-    asked = {"warmup": warmup, "repeats": repeats, "device": jax.local_devices()[0].device_kind}
-    asked["clips"] = [batch, used.frames, used.height, used.width]
+    clips = batch, used.frames, used.height, used.width
+    asked = {"clips": [*clips], "warmup": warmup, "repeats": repeats}
+    asked |= {"device": jax.local_devices()[0].device_kind}
     if before and asked.items() <= before.items():
         return before
-    return speed.inference(vae, (batch, used.frames, used.height, used.width), warmup, repeats)
+    return speed.inference(vae, clips, warmup, repeats)

@@ -116,7 +116,7 @@ class Evaluate:
         arrays.write(path, {videos.SAMPLES: made})
         how = dataclasses.asdict(self._sampling)
         result = evaluate.generation(self._setup, str(path), label, told={"sampling": how})
-        storage.path(path).unlink()  # gigabytes at each interval, and made again from a checkpoint
+        path.unlink()  # gigabytes at each interval, and made again from a checkpoint
         return result
 
     def report(self, generator: Generator, stage: GeneratorStage, workdir: pathlib.Path) -> str:

@@ -56,12 +56,10 @@ class Features:
         self.check_frames(videos.shape[1])
         digests = [digest(video) for video in videos]
         known = {each: self._known(each) for each in set(digests)}
-        first = {each: i for i, each in reversed([*enumerate(digests)])}  # of equal clips one
-        missing = sorted(i for each, i in first.items() if known[each] is None)
+        missing = sorted(digests.index(each) for each in known if known[each] is None)
         if missing:
             # Always whole batches, so that there is one program, and an equal part on each device.
-            size = -(-len(videos) // local.devices()) * local.devices()
-            filled = missing + missing[:1] * (size - len(missing))
+            filled = missing + missing[:1] * (local.rounded_up(len(videos)) - len(missing))
             found = np.asarray(self.judge.logits(local.split(videos[filled])), np.float32)
             self.computed += len(missing)
             for i, vector in zip(missing, found, strict=False):

@@ -41,14 +41,14 @@ def made(used: Protocol, judges: dict[str, Any]) -> dict[str, Any]:
     return {"clip": clip | {"filter": datasets.FILTER}, "decoder": protocol.decoder()} | judges
 
 
-def earlier(folder: Folder, used: Protocol) -> dict[str, Any] | None:
-    """The result that a folder has, of the same videos or of more or fewer of them; None without.
+def earlier(folder: Folder, used: Protocol) -> dict[str, Any]:
+    """The result that a folder has, of the same videos or of more or fewer of them; {} if none.
 
     Raises:
       ValueError: it is of other videos.
     """
     if not storage.exists(folder.where / result_files.RESULT):
-        return None
+        return {}
     known, fields = result_files.read(folder.where), dataclasses.asdict(used)
     for name in ("datasets", "split", "seed"):
         if known["protocol"][name] != json.loads(json.dumps(fields[name])):

@@ -15,6 +15,7 @@ import numpy as np
 
 from pv_vae_jax.core import arrays, storage
 from pv_vae_jax.data import manifest, video_files
+from pv_vae_jax.data.entry import Entry
 from pv_vae_jax.evaluation import datasets, protocol
 from pv_vae_jax.evaluation.measuring import Video
 from pv_vae_jax.evaluation.protocol import Protocol
@@ -89,8 +90,7 @@ def of_samples(used: Protocol, where: str) -> list[Video]:
     if where.endswith(".npz"):
         return _of_array(used, where)
     form = used.frames, 1, used.height, used.width
-    found, films = [], f"{where.rstrip('/')}/{FILMS}"
-    entries = manifest.of(films if storage.is_folder(films) else where)
+    found, entries = [], _films(where)
     for entry, name in zip(entries, _names([entry.path for entry in entries]), strict=True):
         size = entry.height, entry.width
         if not entry.reason and size != form[2:]:
@@ -109,9 +109,13 @@ def coding(where: str) -> str:
     """How samples are kept: "arrays", or the codec of the first film and the form of its pixels."""
     if where.endswith(".npz"):
         return "arrays"
+    return next((video_files.coding(e.path) for e in _films(where) if not e.reason), "unreadable")
+
+
+def _films(where: str) -> list[Entry]:
+    """Of a folder, or of the one that launch.generate made."""
     films = f"{where.rstrip('/')}/{FILMS}"
-    entries = manifest.of(films if storage.is_folder(films) else where)
-    return next((video_files.coding(e.path) for e in entries if not e.reason), "unreadable")
+    return manifest.of(films if storage.is_folder(films) else where)
 
 
 def _names(paths: Sequence[str]) -> list[str]:

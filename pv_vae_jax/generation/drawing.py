@@ -83,7 +83,7 @@ class Drawing:
             raise ValueError(f"a batch has at least 1 sample, got {batch}.")
         indices = np.asarray(indices, np.uint32)
         labels = self.generator.conditioned(labels, len(indices))
-        size = whole(batch)
+        size = local.rounded_up(batch)
         for first in range(0, len(indices), size):
             rows = np.minimum(np.arange(first, first + size), len(indices) - 1)
             own = [
@@ -143,11 +143,6 @@ class Decoder:
     def __call__(self, latents: np.ndarray) -> np.ndarray:
         """Videos of normalised latents ``[n, G, h, w, c]``: uint8 ``[n, T, H, W, 3]``."""
         count = len(latents)
-        rows = np.minimum(np.arange(whole(count)), count - 1)
+        rows = np.minimum(np.arange(local.rounded_up(count)), count - 1)
         video = self._vae.decode(local.split(np.asarray(latents)[rows]))
         return pixels.eight_bits(video)[:count]
-
-
-def whole(batch: int) -> int:
-    """A batch rounded up to a multiple of the devices of this host."""
-    return -(-batch // local.devices()) * local.devices()

@@ -21,6 +21,7 @@ from pv_vae_jax.generation.folder import DECODER, SamplesFolder
 from pv_vae_jax.models import identity
 from pv_vae_jax.models.generator import Generator, LatentForm
 from pv_vae_jax.models.video_vae import VideoVAE
+from pv_vae_jax.sharding import local
 
 
 def draw(
@@ -144,7 +145,7 @@ def decode(
         about["latents"] = drawn.about()  # films of other samples are others
     out.open(about, DECODER, jax.process_index() == 0)
     missing, decode_batch = out.without_video(mine), drawing.Decoder(vae)
-    batch = drawing.whole(_at_once(batch, mine))
+    batch = local.rounded_up(_at_once(batch, mine))
     with _bar("videos", mine, missing) as bar:
         for start in range(0, len(missing), batch):
             numbers = missing[start : start + batch]

@@ -13,6 +13,11 @@ def devices() -> int:
     return jax.local_device_count()
 
 
+def rounded_up(batch: int) -> int:
+    """The least multiple of the devices that is not less."""
+    return -(-batch // devices()) * devices()
+
+
 def split(clips: np.ndarray) -> jax.Array:
     """Clips ``[B, ...]`` with B a multiple of the devices, an equal part on each."""
     return meshes.put(meshes.over_data(_mesh()), clips)

@@ -85,8 +85,10 @@ def _read(
             label=original.label,
             caption=original.caption,
         )
-        by_time = "held_out" if boundary is not None and part.first >= boundary else "train"
-        yield record, "" if boundary is None else by_time
+        split = ""
+        if boundary is not None:
+            split = "held_out" if part.first >= boundary else "train"
+        yield record, split
 
 
 def _readable(

@@ -101,8 +101,8 @@ class Work:
             more = f"; and {len(told) - 5} more" * (len(told) > 5)
             raise OSError(
                 f"{len(told)} sources could not be read, all others are kept: "
-                f"{'; '.join(told[:5])}{more}. Give the same command again when they can, or leave "
-                "them out."
+                f"{'; '.join(told[:5])}{more}. Give the same command again when they can, or "
+                "leave them out in another --out."
             )
 
     @contextlib.contextmanager
@@ -124,8 +124,8 @@ class Work:
         """
         here = [] if storage.is_url(self.out) else [self.out]
         for folder in (self.folder, *here):
-            half = "*.tmp", ".*.partial", "*.unreadable"
-            for part in (part for kind in half for part in folder.glob(kind)):
+            tmp, partial = folder.glob("*.tmp"), folder.glob(".*.partial")
+            for part in (*tmp, *partial, *folder.glob("*.unreadable")):
                 part.unlink()
         begun = self.folder / "begun.json"
         now = {**request, "times": [list(item.stamp) for item in sources]}
